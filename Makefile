@@ -1,0 +1,49 @@
+# Needs nothing but make and Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check test demo format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+venv: $(VENV)/.dev ## make .venv with everything that development needs
+
+check: $(VENV)/.dev ## lint, formatting, types (mypy and pyright, both strict)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+test: $(VENV)/.dev ## run every test against real servers; ARGS="tests/cli -x" narrows it
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(VENV)/.demo ## serve the example chat, with a Valkey of its own unless REDIS_URL is set
+	@$(BIN)/python -m examples.chat
+
+format: $(VENV)/.dev ## sort imports, fix what can be fixed, format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove .venv, caches and built files
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, because the demo needs a tenth of what development needs.
+$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing what the demo needs into $(VENV) ..."
+	@$(PIP) -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing what development needs into $(VENV) ..."
+	@$(PIP) -e '.[dev]'
+	@touch $(VENV)/.demo $@
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)

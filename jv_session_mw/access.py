@@ -1,0 +1,35 @@
+"""From whatever a framework hands to a handler to the request's conversation."""
+
+from collections.abc import MutableMapping
+from typing import Any, Protocol, cast
+
+from typing_extensions import TypeVar
+
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.errors import ConversationNotInstalled
+
+S = TypeVar("S", default=dict[str, Any])
+
+
+class HasScope(Protocol):
+    """A request, a WebSocket or anything else with an ASGI scope."""
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]: ...
+
+
+def get_conversation(connection: HasScope | MutableMapping[str, Any]) -> Conversation[Any]:
+    """Return the conversation of a request, a WebSocket or a bare ASGI scope.
+
+    Raises `ConversationNotInstalled` when no `ConversationMiddleware` runs around the handler, or
+    when the path is excluded from it.
+    """
+    scope = cast("MutableMapping[str, Any]", getattr(connection, "scope", connection))
+    conversation = scope.get("state", {}).get("conversation")
+    if not isinstance(conversation, Conversation):
+        raise ConversationNotInstalled(
+            "no conversation here: add ConversationMiddleware to the app, "
+            "and see that `exclude` does not cover this path"
+        )
+    conversation.handed_out = True
+    return cast("Conversation[Any]", conversation)

@@ -1,0 +1,1 @@
+"""Where conversations are kept: Redis, memory, and memory in place of Redis."""

@@ -1,0 +1,72 @@
+"""When to stop asking a store that does not answer: pure state, injected clock and chance."""
+
+import random
+import time
+from collections.abc import Callable
+
+CONSECUTIVE_FAILURES = 5
+WINDOW_SECONDS = 10.0
+WINDOW_CALLS = 10
+
+
+class Breaker:
+    """Opens after five failures in a row, or when half of ten or more calls in 10 s failed.
+
+    While it is open nobody waits for the store. Only `close()` ends that: a background probe
+    finds out, never a request.
+    """
+
+    __slots__ = ("_calls", "_clock", "_failures", "_in_row", "_since", "is_open")
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.close()
+
+    def close(self) -> None:
+        self.is_open = False
+        self._in_row = self._calls = self._failures = 0
+        self._since = self._clock()
+
+    def succeeded(self) -> None:
+        self._in_row = 0
+        self._count()
+
+    def failed(self) -> None:
+        self._count()
+        self._in_row += 1
+        self._failures += 1
+        if self._in_row >= CONSECUTIVE_FAILURES or (
+            self._calls >= WINDOW_CALLS and 2 * self._failures >= self._calls
+        ):
+            self.is_open = True
+
+    def _count(self) -> None:
+        now = self._clock()
+        if now - self._since > WINDOW_SECONDS:
+            self._since = now
+            self._calls = self._failures = 0
+        self._calls += 1
+
+
+class Backoff:
+    """Exponential backoff with full jitter, in seconds.
+
+    The delays are drawn from 0 to *base*, 0 to twice *base*, and so on up to *cap*, so that many
+    processes do not knock together when the store comes back.
+    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    """
+
+    __slots__ = ("_base", "_cap", "_chance", "_tries")
+
+    def __init__(
+        self, base: float, cap: float, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._base = base
+        self._cap = cap
+        self._chance = chance
+        self._tries = 0
+
+    def next(self) -> float:
+        ceiling = min(self._cap, self._base * 2 ** min(self._tries, 30))
+        self._tries += 1
+        return ceiling * self._chance()

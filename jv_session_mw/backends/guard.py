@@ -1,0 +1,144 @@
+"""A backend behind a circuit breaker, with one background probe that finds out when it is back."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from jv_session_mw.backends.base import Backend
+from jv_session_mw.backends.breaker import Backoff, Breaker
+from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot
+from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from jv_session_mw.telemetry import suppress_instrumentation
+
+logger = logging.getLogger("jv_session_mw")
+
+T = TypeVar("T")
+
+PROBE_BASE_SECONDS = 0.1
+PROBE_CAP_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 0.25
+
+
+class GuardedBackend:
+    """Passes calls on until they fail in a row, then refuses at once with `StoreUnavailable`.
+
+    The first failure of an outage is one WARNING and starts the probe; the probe's first success
+    is one INFO and ends the outage. *consequence* says in the warning what happens meanwhile.
+    """
+
+    def __init__(self, backend: Backend, *, consequence: str) -> None:
+        self._backend = backend
+        self._consequence = consequence
+        self._breaker = Breaker()
+        self._probe: asyncio.Task[None] | None = None
+        self.is_away = False
+        self.last_error: str | None = None
+
+    async def open(self, timeout: float) -> None:
+        await self._ask(self._backend.open(timeout))
+
+    async def close(self) -> None:
+        probe, self._probe = self._probe, None
+        if probe is not None and probe.get_loop() is asyncio.get_running_loop():
+            probe.cancel()
+            await asyncio.wait({probe})
+        await self._backend.close()
+
+    async def ping(self, timeout: float) -> None:
+        """Ask even while the breaker is open: whoever pings wants to know."""
+        await self._ask(self._backend.ping(timeout))
+
+    def condition(self) -> Condition:
+        return Condition(away=self.is_away, last_error=self.last_error)
+
+    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+        self._refuse_if_open()
+        return await self._ask(self._backend.load(key, window, timeout))
+
+    async def older(
+        self, key: str, before: int, count: int, timeout: float
+    ) -> list[tuple[int, bytes]]:
+        self._refuse_if_open()
+        return await self._ask(self._backend.older(key, before, count, timeout))
+
+    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+        self._refuse_if_open()
+        return await self._ask(self._backend.commit(key, changes, timeout))
+
+    async def touch(self, key: str, timeout: float) -> int:
+        self._refuse_if_open()
+        return await self._ask(self._backend.touch(key, timeout))
+
+    async def delete(self, key: str, timeout: float) -> bool:
+        self._refuse_if_open()
+        return await self._ask(self._backend.delete(key, timeout))
+
+    async def has(self, key: str, timeout: float) -> bool:
+        self._refuse_if_open()
+        return await self._ask(self._backend.has(key, timeout))
+
+    async def keys(self, timeout: float) -> list[str]:
+        self._refuse_if_open()
+        return await self._ask(self._backend.keys(timeout))
+
+    def _refuse_if_open(self) -> None:
+        if not self._breaker.is_open:
+            return
+        self._start_probe()
+        raise StoreUnavailable(
+            f"the conversation store is away: {self.last_error}",
+            reason="breaker_open",
+            retry_after=PROBE_CAP_SECONDS,
+        )
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        try:
+            answer = await call
+        except StoreUnavailable as error:
+            self._failed(error)
+            raise
+        except UnreadableConversation:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return answer
+
+    def _failed(self, error: StoreUnavailable) -> None:
+        self._breaker.failed()
+        self.last_error = str(error)
+        if not self.is_away:
+            self.is_away = True
+            logger.warning(
+                "conversation store away (%s): %s; %s until it answers again",
+                error.reason,
+                error,
+                self._consequence,
+                exc_info=error,
+            )
+        self._start_probe()
+
+    def _start_probe(self) -> None:
+        loop = asyncio.get_running_loop()
+        probe = self._probe
+        if probe is not None and not probe.done() and probe.get_loop() is loop:
+            return
+        # A context of its own: the probe outlives the request, and is no part of its trace.
+        self._probe = loop.create_task(self._knock(), context=contextvars.Context())
+
+    async def _knock(self) -> None:
+        backoff = Backoff(PROBE_BASE_SECONDS, PROBE_CAP_SECONDS)
+        with suppress_instrumentation():
+            while True:
+                await asyncio.sleep(backoff.next())
+                try:
+                    await self._backend.ping(PROBE_TIMEOUT_SECONDS)
+                except StoreUnavailable as error:
+                    self._breaker.failed()
+                    self.last_error = str(error)
+                else:
+                    break
+        self._breaker.close()
+        self.is_away = False
+        logger.info("conversation store back: new conversations use it again")

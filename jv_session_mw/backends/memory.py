@@ -1,0 +1,347 @@
+"""Conversations in this process: for development, for tests, and in place of Redis."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from jv_session_mw.changes import (
+    DELETED,
+    GONE,
+    MISSING,
+    Changes,
+    Condition,
+    Outcome,
+    Put,
+    Rules,
+    Snapshot,
+)
+
+REMEMBERED_COMMITS = 8
+ENTRY_OVERHEAD_BYTES = 600
+ITEM_OVERHEAD_BYTES = 120
+
+
+class Entry(Struct):
+    """One conversation as it is kept; `seqs` are the sequence numbers of `messages`."""
+
+    version: int
+    created_ms: int
+    expires: float
+    dies: float
+    fields: dict[str, bytes]
+    messages: list[tuple[int, bytes]]
+    next_seq: int = 1
+    unseen: int = 0
+    size: int = 0
+    commits: deque[tuple[str, Outcome]] = field(
+        default_factory=lambda: deque[tuple[str, Outcome]](maxlen=REMEMBERED_COMMITS)
+    )
+
+
+class MemoryBackend:
+    """A `Backend` of plain dictionaries, bounded by entries and bytes.
+
+    Past a bound the least recently used conversation goes first. No method awaits anything, so
+    each call is atomic among the tasks of one event loop. Expiry uses a monotonic clock; *wall*
+    only dates the creation.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        max_entries: int = 10_000,
+        max_bytes: int = 64 * 2**20,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.rules = rules
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._wall = wall
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._tombstones: OrderedDict[str, float] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: str) -> bool:
+        return self._find(key) is not None or self.is_deleted(key)
+
+    @property
+    def size(self) -> int:
+        """The bytes that the entries take, by estimate."""
+        return self._bytes
+
+    async def open(self, timeout: float) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def ping(self, timeout: float) -> None:
+        pass
+
+    def condition(self) -> Condition:
+        return Condition(in_memory=len(self))
+
+    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+        return self.snapshot(key, window)
+
+    async def older(
+        self, key: str, before: int, count: int, timeout: float
+    ) -> list[tuple[int, bytes]]:
+        entry = self._find(key)
+        if entry is None or count <= 0:
+            return []
+        return [message for message in entry.messages if message[0] < before][-count:]
+
+    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+        return self.apply(key, changes)
+
+    async def touch(self, key: str, timeout: float) -> int:
+        entry = self._find(key)
+        if entry is None:
+            return 0
+        self._refresh(entry)
+        return self._remaining_ms(entry)
+
+    async def delete(self, key: str, timeout: float) -> bool:
+        existed = self._find(key) is not None
+        self.forget(key)
+        self._tombstones[key] = self._clock() + self.rules.ttl_ms / 1000
+        self._sweep_tombstones()
+        return existed
+
+    async def has(self, key: str, timeout: float) -> bool:
+        return self._find(key) is not None
+
+    async def keys(self, timeout: float) -> list[str]:
+        return [key for key in list(self._entries) if self._find(key) is not None]
+
+    def is_deleted(self, key: str) -> bool:
+        """Say whether a tombstone stands under *key*."""
+        until = self._tombstones.get(key)
+        return until is not None and until > self._clock()
+
+    def snapshot(self, key: str, window: int) -> Snapshot:
+        """Return what is kept under *key*; the bytes are shared, the containers are not."""
+        if self.is_deleted(key):
+            return DELETED
+        entry = self._find(key)
+        if entry is None:
+            return MISSING
+        return Snapshot(
+            version=entry.version,
+            created_ms=entry.created_ms,
+            ttl_ms=self._remaining_ms(entry),
+            total=entry.unseen + len(entry.messages),
+            fields=dict(entry.fields),
+            messages=entry.messages[-window:],
+        )
+
+    def keep(self, key: str, snapshot: Snapshot) -> None:
+        """Take *snapshot*, loaded elsewhere, as what is stored here."""
+        self.forget(key)
+        self._tombstones.pop(key, None)
+        now = self._clock()
+        entry = Entry(
+            version=snapshot.version,
+            created_ms=snapshot.created_ms,
+            expires=now + snapshot.ttl_ms / 1000,
+            dies=self._end_of_life(snapshot.created_ms, now),
+            fields=dict(snapshot.fields),
+            messages=list(snapshot.messages),
+            next_seq=snapshot.messages[-1][0] + 1 if snapshot.messages else 1,
+            unseen=snapshot.total - len(snapshot.messages),
+        )
+        self._entries[key] = entry
+        self._measure(entry)
+
+    def forget(self, key: str) -> None:
+        """Drop what is kept under *key*, without a tombstone."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
+
+    def apply(self, key: str, changes: Changes) -> Outcome:
+        """Apply a commit by the same rules as Redis does."""
+        if changes.revive:
+            self._tombstones.pop(key, None)
+        elif self.is_deleted(key):
+            return GONE
+        entry = self._find(key)
+        if entry is None:
+            return GONE if changes.base_version > 0 else self._write(self._create(key), changes, [])
+        for commit_id, outcome in entry.commits:
+            if commit_id == changes.commit_id:
+                return outcome
+        conflicts = _conflicts(entry, changes)
+        if conflicts and self.rules.reject:
+            return Outcome(status="conflict", version=entry.version, conflicts=conflicts)
+        return self._write(entry, changes, conflicts)
+
+    def admit(self, key: str, version: int) -> None:
+        """Make room for a conversation of which only the version is known."""
+        self._create(key).version = version
+
+    def move(self, key: str, other: "MemoryBackend") -> bool:
+        """Hand what is kept under *key* over to *other*; say whether there was anything."""
+        entry = self._find(key)
+        if entry is None:
+            return False
+        self.forget(key)
+        other._entries[key] = entry
+        other._resize(entry.size)
+        return True
+
+    def follow(self, key: str, changes: Changes, outcome: Outcome, window: int) -> None:
+        """Do to the copy kept here what *outcome* says was done to the original.
+
+        Only about *window* messages stay, as the original has the others.
+        """
+        if changes.revive:
+            self._tombstones.pop(key, None)
+        entry = self._find(key)
+        if entry is None:
+            if changes.base_version > 0 or outcome.total > len(changes.appended):
+                return
+            entry = self._create(key)
+            entry.created_ms = outcome.created_ms
+        entry.next_seq = outcome.first_seq
+        entry.version = outcome.version - 1
+        self._write(entry, changes, [])
+        if len(entry.messages) > 2 * window > 0:
+            del entry.messages[:-window]
+            self._measure(entry)
+        entry.unseen = outcome.total - len(entry.messages)
+
+    def _create(self, key: str) -> Entry:
+        created_ms = int(self._wall() * 1000)
+        now = self._clock()
+        entry = Entry(
+            version=0,
+            created_ms=created_ms,
+            expires=now + self.rules.ttl_ms / 1000,
+            dies=self._end_of_life(created_ms, now),
+            fields={},
+            messages=[],
+        )
+        self._entries[key] = entry
+        self._grow(entry, ENTRY_OVERHEAD_BYTES)
+        return entry
+
+    def _write(self, entry: Entry, changes: Changes, conflicts: list[str]) -> Outcome:
+        rewritten = _rewrite(entry, changes)
+        first_seq = entry.next_seq
+        entry.messages.extend(
+            (first_seq + at, message) for at, message in enumerate(changes.appended)
+        )
+        entry.next_seq += len(changes.appended)
+        if 0 < self.rules.max_messages < len(entry.messages):
+            del entry.messages[: -self.rules.max_messages]
+            rewritten = True
+        entry.version += 1
+        self._refresh(entry)
+        outcome = Outcome(
+            status="committed",
+            version=entry.version,
+            created_ms=entry.created_ms,
+            ttl_ms=self._remaining_ms(entry),
+            total=entry.unseen + len(entry.messages),
+            first_seq=first_seq,
+            conflicts=conflicts,
+        )
+        entry.commits.append((changes.commit_id, outcome))
+        if rewritten:
+            self._measure(entry)
+        else:
+            self._grow(entry, sum(ITEM_OVERHEAD_BYTES + len(item) for item in changes.appended))
+        return outcome
+
+    def _find(self, key: str) -> Entry | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.expires <= self._clock():
+            self.forget(key)
+            return None
+        self._entries.move_to_end(key)
+        return entry
+
+    def _sweep_tombstones(self) -> None:
+        now = self._clock()
+        while self._tombstones:
+            key, until = next(iter(self._tombstones.items()))
+            if until > now and len(self._tombstones) <= self.max_entries:
+                return
+            del self._tombstones[key]
+
+    def _end_of_life(self, created_ms: int, now: float) -> float:
+        if not self.rules.lifetime_ms:
+            return float("inf")
+        return now + (created_ms + self.rules.lifetime_ms) / 1000 - self._wall()
+
+    def _refresh(self, entry: Entry) -> None:
+        entry.expires = min(self._clock() + self.rules.ttl_ms / 1000, entry.dies)
+
+    def _remaining_ms(self, entry: Entry) -> int:
+        return max(0, round((entry.expires - self._clock()) * 1000))
+
+    def _measure(self, entry: Entry) -> None:
+        size = ENTRY_OVERHEAD_BYTES
+        size += sum(len(name) + len(value) for name, value in entry.fields.items())
+        size += sum(len(message) for _, message in entry.messages)
+        size += ITEM_OVERHEAD_BYTES * (len(entry.fields) + len(entry.messages))
+        self._grow(entry, size - entry.size)
+
+    def _grow(self, entry: Entry, by: int) -> None:
+        entry.size += by
+        self._resize(by)
+
+    def _resize(self, by: int) -> None:
+        self._bytes += by
+        while len(self._entries) > self.max_entries or self._bytes > self.max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= oldest.size
+
+
+def _conflicts(entry: Entry, changes: Changes) -> list[str]:
+    found = [name for name, put in changes.fields.items() if _collides(entry.fields.get(name), put)]
+    found += [
+        name for name, base in changes.removed.items() if entry.fields.get(name, base) != base
+    ]
+    stored = dict(entry.messages) if changes.replaced else {}
+    found += [
+        f"messages#{seq}"
+        for seq, put in changes.replaced.items()
+        if _collides(stored.get(seq), put)
+    ]
+    return found
+
+
+def _collides(stored: bytes | None, put: Put) -> bool:
+    return stored not in (put.base, put.value)
+
+
+def _rewrite(entry: Entry, changes: Changes) -> bool:
+    """Apply all that is not an append, and say whether there was any."""
+    for name, put in changes.fields.items():
+        entry.fields[name] = put.value
+    for name in changes.removed:
+        entry.fields.pop(name, None)
+    if not (changes.cleared or changes.replaced or changes.dropped):
+        return bool(changes.fields or changes.removed)
+    if changes.cleared:
+        entry.unseen = 0
+    dropped = set(changes.dropped)
+    entry.messages = [
+        (seq, changes.replaced[seq].value if seq in changes.replaced else message)
+        for seq, message in entry.messages
+        if seq > changes.cleared and seq not in dropped
+    ]
+    return True

@@ -1,0 +1,182 @@
+"""Redis as a `Backend`: one script call, one round trip, for each operation."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from redis.asyncio import Redis
+
+from jv_session_mw.backends.redis import scripts
+from jv_session_mw.backends.redis.batching import Argument, Batcher, Reply
+from jv_session_mw.backends.redis.layout import (
+    LAYOUT,
+    key_of,
+    read_messages,
+    read_snapshot,
+    redis_keys,
+    scan_pattern,
+)
+from jv_session_mw.changes import (
+    DELETED,
+    GONE,
+    MISSING,
+    Changes,
+    Condition,
+    Outcome,
+    Put,
+    Rules,
+    Snapshot,
+)
+from jv_session_mw.errors import StoreUnavailable
+
+SCAN_COUNT = 500
+
+
+class RedisBackend:
+    """Keeps conversations in Redis 6.2 or newer, or Valkey, without modules.
+
+    *connect* makes a client; it is called again when the event loop has changed, since a
+    connection belongs to the loop that opened it.
+    """
+
+    def __init__(self, connect: Callable[[], Redis], rules: Rules, *, prefix: str) -> None:
+        self._connect = connect
+        self._prefix = prefix
+        self._ttl_ms = rules.ttl_ms
+        self._rules: tuple[Argument, ...] = (
+            rules.ttl_ms,
+            rules.lifetime_ms,
+            rules.max_messages,
+            int(rules.reject),
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Redis | None = None
+        self._batcher: Batcher | None = None
+
+    async def open(self, timeout: float) -> None:
+        for source in scripts.SOURCES:
+            await self._send(timeout, "SCRIPT", "LOAD", source)
+
+    async def close(self) -> None:
+        client, batcher, loop = self._client, self._batcher, self._loop
+        self._client = self._batcher = self._loop = None
+        if loop is not asyncio.get_running_loop():
+            return
+        if batcher is not None:
+            await batcher.close()
+        if client is not None:
+            await client.aclose()
+
+    async def ping(self, timeout: float) -> None:
+        await self._send(timeout, "PING")
+
+    def condition(self) -> Condition:
+        return Condition()
+
+    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+        names = redis_keys(self._prefix, key)
+        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, *names, window)
+        answer = cast("list[Reply]", reply)
+        if answer[0] != b"found":
+            return DELETED if answer[0] == b"deleted" else MISSING
+        _, ttl_ms, total, fields, messages = cast(
+            "tuple[bytes, int, int, list[bytes], list[bytes]]", answer
+        )
+        return read_snapshot(ttl_ms, total, fields, messages)
+
+    async def older(
+        self, key: str, before: int, count: int, timeout: float
+    ) -> list[tuple[int, bytes]]:
+        _, log, _ = redis_keys(self._prefix, key)
+        reply = await self._send(timeout, "EVALSHA", scripts.OLDER, 1, log, before, count)
+        return read_messages(cast("list[bytes]", reply))
+
+    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+        names = redis_keys(self._prefix, key)
+        arguments = (changes.commit_id, changes.base_version, *self._rules, *_counted(changes, key))
+        reply = await self._send(timeout, "EVALSHA", scripts.COMMIT, 3, *names, *arguments)
+        return _outcome(cast("list[Reply]", reply))
+
+    async def touch(self, key: str, timeout: float) -> int:
+        names = redis_keys(self._prefix, key)[:2]
+        reply = await self._send(timeout, "EVALSHA", scripts.TOUCH, 2, *names, self._ttl_ms, LAYOUT)
+        return cast("int", reply)
+
+    async def delete(self, key: str, timeout: float) -> bool:
+        names = redis_keys(self._prefix, key)
+        reply = await self._send(timeout, "EVALSHA", scripts.DELETE, 3, *names, self._ttl_ms)
+        return reply == 1
+
+    async def has(self, key: str, timeout: float) -> bool:
+        return await self._send(timeout, "EXISTS", redis_keys(self._prefix, key)[0]) == 1
+
+    async def keys(self, timeout: float) -> list[str]:
+        pattern = scan_pattern(self._prefix)
+        found: set[bytes] = set()
+        cursor = 0
+        while True:
+            reply = await self._send(timeout, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            cursor, names = cast("tuple[int, list[bytes]]", reply)
+            found.update(names)
+            if cursor == 0:
+                return [key_of(self._prefix, name) for name in found]
+
+    async def _send(self, timeout: float, *command: Argument) -> Reply:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._current().send(*command)
+        except TimeoutError as error:
+            message = f"no reply within {timeout:.3f} s"
+            raise StoreUnavailable(message, reason="timeout") from error
+
+    def _current(self) -> Batcher:
+        loop = asyncio.get_running_loop()
+        if self._batcher is None or self._loop is not loop:
+            self._loop = loop
+            self._client = self._connect()
+            self._batcher = Batcher(self._client)
+        return self._batcher
+
+
+def _counted(changes: Changes, key: str) -> list[Argument]:
+    """Flatten *changes* into the groups that `commit.lua` counts through."""
+    flat: list[Argument] = [int(changes.revive), changes.cleared, LAYOUT, key]
+    _add_puts(flat, changes.fields)
+    flat.append(len(changes.removed))
+    for name, base in changes.removed.items():
+        flat += (name, _digest(base))
+    flat.append(len(changes.appended))
+    flat += changes.appended
+    _add_puts(flat, changes.replaced)
+    flat.append(len(changes.dropped))
+    flat += changes.dropped
+    return flat
+
+
+def _add_puts(flat: list[Argument], puts: Mapping[str, Put] | Mapping[int, Put]) -> None:
+    flat.append(len(puts))
+    for name, put in puts.items():
+        flat += (name, put.value, _digest(put.base))
+
+
+def _digest(base: bytes | None) -> str:
+    if base is None:
+        return ""
+    # Tells one value from another, for which SHA-1 is what Lua scripts have at hand.
+    return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:16]
+
+
+def _outcome(reply: list[Reply]) -> Outcome:
+    if reply[0] == b"gone":
+        return GONE
+    version, created_ms, ttl_ms, total, first_seq = cast("list[int]", reply[1:6])
+    return Outcome(
+        status="committed" if reply[0] == b"committed" else "conflict",
+        version=version,
+        created_ms=created_ms,
+        ttl_ms=ttl_ms,
+        total=total,
+        first_seq=first_seq,
+        conflicts=[name.decode() for name in cast("list[bytes]", reply[6:])],
+    )

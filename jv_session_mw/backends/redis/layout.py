@@ -1,0 +1,74 @@
+"""How a conversation lies in Redis: its keys, its meta fields, and the bytes around a message.
+
+`{prefix}{<key>}` is a hash of meta fields (`@v`, `@c` ...) and one field `.name` per state key,
+`...:m` is the list of messages, each `<sequence number>:<value>`, and `...:d` the tombstone. The
+braces are a hash tag: all three live in one Cluster slot.
+"""
+
+from jv_session_mw.changes import Snapshot
+from jv_session_mw.errors import UnreadableConversation
+
+LAYOUT = "1"
+FIELD = b"."
+
+
+def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
+    """Return the names of the hash, the list and the tombstone."""
+    hash_key = f"{prefix}{{{key}}}"
+    return hash_key, f"{hash_key}:m", f"{hash_key}:d"
+
+
+def scan_pattern(prefix: str) -> str:
+    """Return the glob that finds the hashes, and only those, of *prefix*."""
+    escaped = "".join(f"\\{sign}" if sign in "*?[]^\\" else sign for sign in prefix)
+    return escaped + "{*}"
+
+
+def key_of(prefix: str, hash_key: bytes) -> str:
+    """Return the conversation's key from the name of its hash."""
+    return hash_key.decode()[len(prefix) + 1 : -1]
+
+
+def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes]) -> Snapshot:
+    """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
+    flat = iter(pairs)
+    meta: dict[bytes, bytes] = {}
+    fields: dict[str, bytes] = {}
+    for name, value in zip(flat, flat, strict=True):
+        if name.startswith(FIELD):
+            fields[_name(name)] = value
+        else:
+            meta[name] = value
+    if meta.get(b"@f") != LAYOUT.encode():
+        raise UnreadableConversation("hash", "it was written by another program or version")
+    try:
+        version, created_ms = int(meta[b"@v"]), int(meta[b"@c"])
+    except (KeyError, ValueError) as error:
+        raise UnreadableConversation("hash", "its version or creation time is lost") from error
+    return Snapshot(
+        version=version,
+        created_ms=created_ms,
+        ttl_ms=max(0, ttl_ms),
+        total=total,
+        fields=fields,
+        messages=read_messages(log),
+    )
+
+
+def read_messages(log: list[bytes]) -> list[tuple[int, bytes]]:
+    """Split each element of the list into its sequence number and its value."""
+    return [_message(element) for element in log]
+
+
+def _message(element: bytes) -> tuple[int, bytes]:
+    seq, colon, value = element.partition(b":")
+    if not colon or not seq.isdigit():
+        raise UnreadableConversation("messages", "an element was written by another program")
+    return int(seq), value
+
+
+def _name(field: bytes) -> str:
+    try:
+        return field[1:].decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableConversation("hash", "the name of a field is not UTF-8") from error

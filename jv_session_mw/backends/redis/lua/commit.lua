@@ -1,0 +1,153 @@
+-- KEYS: hash, list, tombstone.
+-- ARGV: commit id, base version, ttl ms, lifetime ms, max messages, '1' to reject conflicts,
+--       '1' to revive, cleared up to, layout, id, then six counted groups:
+--       fields (name, value, base), removed (name, base), appended (value),
+--       replaced (seq, value, base), dropped (seq).
+-- A base is the first digits of the SHA-1 of the bytes that a change rests on, '' for none.
+-- Answers {status, version, created, ttl, total, first seq, conflicts ...}.
+-- Everything that can fail is done before the first write: a script is not rolled back.
+local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
+local at = 10
+
+local function next_group(width)
+  at = at + 1
+  local count = tonumber(ARGV[at])
+  local group = {}
+  for item = 1, count do
+    local row = {}
+    for column = 1, width do
+      row[column] = ARGV[at + column]
+    end
+    at = at + width
+    group[item] = row
+  end
+  return group
+end
+
+local function digest(value)
+  return value and string.sub(redis.sha1hex(value), 1, 16) or ''
+end
+
+local function split(element)
+  local seq, value = string.match(element, '^(%d+):(.*)$')
+  return tonumber(seq), value
+end
+
+-- Sequence numbers grow along the list but may have gaps, so the place is found by halving.
+local function find(seq)
+  local low, high = 0, redis.call('LLEN', list) - 1
+  while low <= high do
+    local middle = math.floor((low + high) / 2)
+    local found, value = split(redis.call('LINDEX', list, middle))
+    if found == seq then return middle, value end
+    if not found then return nil end
+    if found < seq then low = middle + 1 else high = middle - 1 end
+  end
+end
+
+local commit, base = ARGV[1], tonumber(ARGV[2])
+local ttl, lifetime, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local reject, revive, cleared = ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
+local fields, removed, appended = next_group(3), next_group(2), next_group(1)
+local replaced, dropped = next_group(3), next_group(1)
+
+if not revive and redis.call('EXISTS', tombstone) == 1 then
+  return {'gone'}
+end
+local kind, log = redis.call('TYPE', hash).ok, redis.call('TYPE', list).ok
+if (kind ~= 'hash' and kind ~= 'none') or (log ~= 'list' and log ~= 'none') then
+  return redis.error_reply('UNREADABLE the keys are of type ' .. kind .. ' and ' .. log)
+end
+if kind == 'none' and (base > 0 or log ~= 'none') then
+  return {'gone'}
+end
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local version, created, seq, dies, commits = 0, now, 1, lifetime > 0 and now + lifetime or 0, ''
+if kind == 'hash' then
+  local meta = redis.call('HMGET', hash, '@f', '@v', '@c', '@n', '@x', '@k')
+  version, created = tonumber(meta[2]), tonumber(meta[3])
+  seq, dies, commits = tonumber(meta[4]), tonumber(meta[5]), meta[6]
+  if meta[1] ~= ARGV[9] or not (version and created and seq and dies and commits) then
+    return redis.error_reply('UNREADABLE the hash is not of layout ' .. ARGV[9])
+  end
+end
+if dies > 0 then
+  ttl = math.min(ttl, dies - now)
+  if ttl <= 0 then return {'gone'} end
+end
+
+for done, was_version, was_first in string.gmatch(commits, '(%S+)=(%d+),(%d+)') do
+  if done == commit then
+    return {'committed', tonumber(was_version), created, redis.call('PTTL', hash),
+            redis.call('LLEN', list), tonumber(was_first)}
+  end
+end
+
+local answer = {'committed', version + 1, created, ttl, 0, seq}
+local function compare(name, stored, value, expected)
+  if stored ~= value and digest(stored) ~= expected then
+    answer[#answer + 1] = name
+  end
+end
+for _, field in ipairs(fields) do
+  compare(field[1], redis.call('HGET', hash, '.' .. field[1]), field[2], field[3])
+end
+for _, field in ipairs(removed) do
+  compare(field[1], redis.call('HGET', hash, '.' .. field[1]), false, field[2])
+end
+for _, message in ipairs(replaced) do
+  local place, stored = find(tonumber(message[1]))
+  message.place = place
+  compare('messages#' .. message[1], stored or false, message[2], message[3])
+end
+if reject and #answer > 6 then
+  answer[1], answer[2] = 'conflict', version
+  return answer
+end
+
+if revive then redis.call('DEL', tombstone) end
+for _, field in ipairs(fields) do
+  redis.call('HSET', hash, '.' .. field[1], field[2])
+end
+for _, field in ipairs(removed) do
+  redis.call('HDEL', hash, '.' .. field[1])
+end
+for _, message in ipairs(replaced) do
+  if message.place then
+    redis.call('LSET', list, message.place, message[1] .. ':' .. message[2])
+  end
+end
+for _, message in ipairs(dropped) do
+  local place = find(tonumber(message[1]))
+  if place then
+    redis.call('LSET', list, place, '')
+    redis.call('LREM', list, 1, '')
+  end
+end
+if cleared > 0 then
+  local first = split(redis.call('LINDEX', list, 0) or '')
+  while first and first <= cleared do
+    redis.call('LPOP', list)
+    first = split(redis.call('LINDEX', list, 0) or '')
+  end
+end
+for _, message in ipairs(appended) do
+  redis.call('RPUSH', list, seq .. ':' .. message[1])
+  seq = seq + 1
+end
+if most > 0 then redis.call('LTRIM', list, -most, -1) end
+
+commits = commits .. ' ' .. commit .. '=' .. answer[2] .. ',' .. answer[6]
+local kept = {}
+for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
+commits = table.concat(kept, ' ', math.max(1, #kept - 7))
+redis.call('HSET', hash, '@v', answer[2], '@n', seq, '@k', commits)
+if kind == 'none' then
+  redis.call('HSET', hash, '@f', ARGV[9], '@i', ARGV[10], '@c', now, '@x', dies)
+end
+redis.call('PEXPIRE', hash, ttl)
+redis.call('PEXPIRE', list, ttl)
+answer[5] = redis.call('LLEN', list)
+return answer

@@ -1,0 +1,20 @@
+"""The Lua scripts, and the digests by which a server knows them."""
+
+import hashlib
+from importlib.resources import files
+
+_FOLDER = files(__package__) / "lua"
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text("utf-8")
+
+
+def _digest(source: str) -> str:
+    # The server's name for a script, not a signature (EVALSHA, Redis documentation).
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+_NAMES = ("load", "commit", "touch", "delete", "older")
+SOURCES = tuple(_read(name) for name in _NAMES)
+LOAD, COMMIT, TOUCH, DELETE, OLDER = (_digest(source) for source in SOURCES)

@@ -1,0 +1,208 @@
+"""The composition root: arguments or environment -> a store, checked at start."""
+
+import math
+from typing import Any, Generic, Literal, cast
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+from typing_extensions import TypeVar
+
+from jv_session_mw.backends.fallback import FallbackBackend
+from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.redis.backend import RedisBackend
+from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.changes import Rules
+from jv_session_mw.codec import Codec, JsonCodec
+from jv_session_mw.errors import ConfigurationError
+from jv_session_mw.settings import Settings
+from jv_session_mw.state import state_kind
+from jv_session_mw.store import ConversationStore
+from jv_session_mw.telemetry import Telemetry
+
+S = TypeVar("S", default=dict[str, Any])
+
+# A reply that comes later than this finds nobody waiting; the connection is given up.
+READ_SHARE_OF_DEADLINE = 0.85
+
+
+class RedisConversationStore(ConversationStore[S], Generic[S]):
+    """Conversations in Redis 6.2 or newer, or Valkey.
+
+    *url* (`redis://`, `rediss://` for TLS, `unix://`) wins over *host*, *port*, *db*, *password*
+    and *tls*. Times are in seconds. *window* is how many messages a load brings, *max_messages*
+    how many are kept. While the server is away, `fallback="memory"` serves from this process, and
+    what was written there stays there (`recovery="sticky"`); `fallback=None` raises
+    `StoreUnavailable`, which the middleware answers with 503.
+
+    Raises `ConfigurationError` for what cannot work; it connects later, in `initialize()` or on
+    first use.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        host: str = "localhost",
+        port: int = 6379,
+        db: int = 0,
+        password: str | None = None,
+        tls: bool = False,
+        key_prefix: str = "conv:",
+        ttl_seconds: float = 3600,
+        max_lifetime_seconds: float | None = None,
+        window: int = 50,
+        max_messages: int | None = None,
+        state_type: type[S] = cast("type[S]", dict),  # noqa: B008
+        messages_key: str = "messages",
+        codec: Codec | None = None,
+        on_conflict: Literal["merge", "reject"] = "merge",
+        fallback: Literal["memory"] | None = "memory",
+        recovery: Literal["sticky"] = "sticky",
+        connect_timeout: float = 0.2,
+        deadline: float = 0.3,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        rules = _rules(ttl_seconds, max_lifetime_seconds, max_messages, on_conflict)
+        _require_choice("fallback", fallback, ("memory", None))
+        _require_choice("recovery", recovery, ("sticky",))
+        _require_whole("window", window, least=1)
+        _require_whole("port", port, least=1)
+        _require_whole("db", db, least=0)
+        _require_seconds("connect_timeout", connect_timeout)
+        _require_seconds("deadline", deadline)
+        address = Address(
+            url=url,
+            host=host,
+            port=port,
+            db=db,
+            password=password,
+            tls=tls,
+            connect_timeout=connect_timeout,
+            read_timeout=deadline * READ_SHARE_OF_DEADLINE,
+        )
+        redis = RedisBackend(connector(address), rules, prefix=key_prefix)
+        consequence = "memory serves" if fallback else "requests are answered with 503"
+        guarded = GuardedBackend(redis, consequence=consequence)
+        super().__init__(
+            backend=FallbackBackend(guarded, rules, window=window) if fallback else guarded,
+            telemetry=Telemetry("redis", tracer_provider, meter_provider),
+            codec=codec or JsonCodec(),
+            kind=state_kind(state_type),
+            rules=rules,
+            window=window,
+            deadline=deadline,
+            messages_key=messages_key,
+        )
+
+
+class MemoryConversationStore(ConversationStore[S], Generic[S]):
+    """Conversations in this process, gone with it: for development and tests.
+
+    Bounded by *max_entries* and *max_bytes*; the least recently used one goes first.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl_seconds: float = 3600,
+        max_lifetime_seconds: float | None = None,
+        window: int = 50,
+        max_messages: int | None = None,
+        state_type: type[S] = cast("type[S]", dict),  # noqa: B008
+        messages_key: str = "messages",
+        codec: Codec | None = None,
+        on_conflict: Literal["merge", "reject"] = "merge",
+        max_entries: int = 10_000,
+        max_bytes: int = 64 * 2**20,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        rules = _rules(ttl_seconds, max_lifetime_seconds, max_messages, on_conflict)
+        _require_whole("window", window, least=1)
+        _require_whole("max_entries", max_entries, least=1)
+        _require_whole("max_bytes", max_bytes, least=1)
+        super().__init__(
+            backend=MemoryBackend(rules, max_entries=max_entries, max_bytes=max_bytes),
+            telemetry=Telemetry("memory", tracer_provider, meter_provider),
+            codec=codec or JsonCodec(),
+            kind=state_kind(state_type),
+            rules=rules,
+            window=window,
+            deadline=1.0,
+            messages_key=messages_key,
+        )
+
+
+def create_conversation_store(**options: Any) -> ConversationStore:
+    """Return a new `RedisConversationStore`: the environment's settings, and *options* over them."""
+    settings = Settings.from_env()
+    from_environment = {
+        "url": settings.url,
+        "host": settings.host,
+        "port": settings.port,
+        "db": settings.db,
+        "password": settings.password,
+        "ttl_seconds": settings.ttl_seconds,
+    }
+    if "host" in options:
+        from_environment["url"] = None
+    store: ConversationStore = RedisConversationStore(**(from_environment | options))
+    if settings.secret_keys:
+        store.telemetry.key_ids(settings.secret_keys[0])
+    return store
+
+
+_process_store: ConversationStore | None = None
+
+
+def get_conversation_store() -> ConversationStore:
+    """Return the process's store, made from the environment on first use."""
+    global _process_store  # noqa: PLW0603
+    if _process_store is None:
+        _process_store = create_conversation_store()
+    return _process_store
+
+
+async def reset_conversation_store() -> None:
+    """Close the process's store; the next `get_conversation_store()` makes a new one."""
+    global _process_store  # noqa: PLW0603
+    store, _process_store = _process_store, None
+    if store is not None:
+        await store.close()
+
+
+def _rules(
+    ttl_seconds: float,
+    max_lifetime_seconds: float | None,
+    max_messages: int | None,
+    on_conflict: str,
+) -> Rules:
+    _require_seconds("ttl_seconds", ttl_seconds)
+    if max_lifetime_seconds is not None:
+        _require_seconds("max_lifetime_seconds", max_lifetime_seconds)
+    if max_messages is not None:
+        _require_whole("max_messages", max_messages, least=1)
+    _require_choice("on_conflict", on_conflict, ("merge", "reject"))
+    return Rules(
+        ttl_ms=max(1, round(ttl_seconds * 1000)),
+        lifetime_ms=max(1, round(max_lifetime_seconds * 1000)) if max_lifetime_seconds else 0,
+        max_messages=max_messages or 0,
+        reject=on_conflict == "reject",
+    )
+
+
+def _require_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
+
+
+def _require_whole(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name}={value!r}: give a whole number of at least {least}")
+
+
+def _require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name}={value!r}: give one of {', '.join(map(repr, choices))}")

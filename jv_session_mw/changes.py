@@ -1,0 +1,107 @@
+"""Plain data: all that crosses between the store and a backend.
+
+Values are bytes here. A backend neither decodes them nor knows what a conversation is.
+"""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class Snapshot(Struct, frozen=True):
+    """What a load found.
+
+    `version` 0 means that nothing is stored. Messages are pairs of their lasting sequence number
+    and their bytes, oldest first; of `total` stored ones only the last few are here. `ttl_ms` is
+    what remains. `fallback` is empty, or the reason why a stand-in answered.
+    """
+
+    version: int = 0
+    created_ms: int = 0
+    ttl_ms: int = 0
+    total: int = 0
+    fields: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    messages: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
+    deleted: bool = False
+    fallback: str = ""
+
+
+class Put(Struct, frozen=True):
+    """New bytes for a field or message, and the bytes that the change rests on (None: absent)."""
+
+    value: bytes
+    base: bytes | None = None
+
+
+class Changes(Struct):
+    """What a commit sends.
+
+    `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
+    any other only updates one that still exists. `cleared` drops every message up to and
+    including that sequence number.
+    """
+
+    commit_id: str
+    base_version: int
+    fields: dict[str, Put] = field(default_factory=dict[str, Put])
+    removed: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    appended: list[bytes] = field(default_factory=list[bytes])
+    replaced: dict[int, Put] = field(default_factory=dict[int, Put])
+    dropped: list[int] = field(default_factory=list[int])
+    cleared: int = 0
+    revive: bool = False
+
+    def empty(self) -> bool:
+        return not (
+            self.fields
+            or self.removed
+            or self.appended
+            or self.replaced
+            or self.dropped
+            or self.cleared
+            or self.revive
+        )
+
+
+class Rules(Struct, frozen=True):
+    """How a store keeps its conversations: the same for every commit of that store.
+
+    `ttl_ms` slides with every commit; `lifetime_ms` and `max_messages` are 0 for no limit;
+    `reject` refuses a commit that collides instead of letting the last writer win.
+    """
+
+    ttl_ms: int
+    lifetime_ms: int = 0
+    max_messages: int = 0
+    reject: bool = False
+
+
+class Outcome(Struct, frozen=True):
+    """What a commit answers.
+
+    `first_seq` is the sequence number of the first appended message; the others follow it.
+    `conflicts` names the fields and messages whose stored value was not the one that the change
+    rested on.
+    """
+
+    status: Literal["committed", "conflict", "gone"]
+    version: int = 0
+    created_ms: int = 0
+    ttl_ms: int = 0
+    total: int = 0
+    first_seq: int = 0
+    conflicts: list[str] = field(default_factory=list[str])
+    fallback: str = ""
+
+
+class Condition(Struct, frozen=True):
+    """How a backend is: `away` while it does not answer, and how much this process holds."""
+
+    away: bool = False
+    last_error: str | None = None
+    in_memory: int = 0
+
+
+GONE = Outcome(status="gone")
+MISSING = Snapshot()
+DELETED = Snapshot(deleted=True)

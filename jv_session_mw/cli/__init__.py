@@ -1,0 +1,56 @@
+"""The command `jv-session-mw`: what a developer types, and what runs then."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jv_session_mw.cli import new_key, redis
+from jv_session_mw.errors import SessionError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand: `configure` declares its arguments, `run` returns the exit status."""
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+COMMANDS = (
+    Command("redis", "run a real Valkey in the background", redis.configure, redis.run),
+    Command("new-key", "make a key that signs tokens", new_key.configure, new_key.run),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit status.
+
+    An error of this package ends as one line on stderr and status 1: its message already says
+    what to do. Anything else is a bug and keeps its traceback. Wrong arguments exit with 2.
+    """
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command.run(arguments)
+    except SessionError as error:
+        print(f"jv-session-mw: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jv-session-mw", description="Tools for a chat backend that uses jv-session-mw."
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name, help=command.help, description=f"{command.help.capitalize()}."
+        )
+        subparser.set_defaults(command=command)
+        command.configure(subparser)
+    return parser

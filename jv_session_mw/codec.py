@@ -1,0 +1,175 @@
+"""Bytes <-> values, and the promise that a value comes back as it was.
+
+Every encoded value begins with a header that says how it was written: `j1;` is plain JSON, `t1;`
+is JSON in which the types that JSON lacks are tagged. Whatever begins otherwise was written by
+somebody else or by a newer version, and is refused rather than guessed at.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Protocol, cast
+from uuid import UUID
+
+import msgspec
+
+from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
+
+PLAIN = b"j1;"
+TAGGED = b"t1;"
+TAG = "$t"
+
+
+class Codec(Protocol):
+    """Turns one value into bytes and back; compression or encryption wraps another codec."""
+
+    def encode(self, value: object, where: str) -> bytes:
+        """Return the bytes, or raise `UnsupportedValue` with the path of the culprit.
+
+        The path begins with *where*.
+        """
+        ...
+
+    def decode(self, data: bytes, where: str) -> object:
+        """Return the value, or raise `UnreadableConversation` naming *where*."""
+        ...
+
+    def unchanged(self, value: object, data: bytes) -> bool:
+        """Say whether *value* surely still is what *data* holds. Cheap; in doubt, False."""
+        ...
+
+    def check(self, data: bytes, where: str) -> None:
+        """Raise `UnreadableConversation` unless *data* claims to be of this codec. Cheap."""
+        ...
+
+
+class JsonCodec:
+    """JSON (RFC 8259) that refuses what it would change, and keeps date and number types.
+
+    Each encoded value is decoded again and compared, at the speed of C: NaN, sets, keys that are
+    not strings and the like never compare equal. Only what fails that test is walked in Python,
+    either to tag datetimes, decimals, UUIDs, bytes and tuples, or to name the culprit.
+    """
+
+    __slots__ = ()
+
+    def encode(self, value: object, where: str) -> bytes:
+        try:
+            data = _encode(value)
+            if _decode(data) == value:
+                return PLAIN + data
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+            pass  # the walk below finds out where and why
+        try:
+            data = _encode(_tag(value, where))
+            if _untag(_decode(data)) == value:
+                return TAGGED + data
+        except RecursionError as error:
+            raise UnsupportedValue(where, "it is nested too deeply, or contains itself") from error
+        raise UnsupportedValue(where, f"{type(value).__qualname__} does not come back as it was")
+
+    def decode(self, data: bytes, where: str) -> object:
+        self.check(data, where)
+        try:
+            value = _decode(data[len(PLAIN) :])
+            return value if data.startswith(PLAIN) else _untag(value)
+        except (ValueError, TypeError, ArithmeticError, KeyError, RecursionError) as error:
+            raise UnreadableConversation(where, "it is not the JSON it claims to be") from error
+
+    def unchanged(self, value: object, data: bytes) -> bool:
+        try:
+            return data.startswith(PLAIN) and _encode(value) == data[len(PLAIN) :]
+        except (TypeError, ValueError, RecursionError):
+            return False
+
+    def check(self, data: bytes, where: str) -> None:
+        if not data.startswith((PLAIN, TAGGED)):
+            raise UnreadableConversation(where, "it was written by another codec or version")
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+# How each tagged type is written, and read back from what was written.
+_WRITERS: dict[type, tuple[str, Callable[..., object]]] = {
+    datetime: ("datetime", datetime.isoformat),
+    date: ("date", date.isoformat),
+    time: ("time", time.isoformat),
+    timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    Decimal: ("decimal", str),
+    UUID: ("uuid", str),
+    bytes: ("bytes", bytes.hex),
+}
+_READERS: dict[str, Callable[..., object]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": lambda parts: timedelta(*parts),
+    "decimal": Decimal,
+    "uuid": UUID,
+    "bytes": bytes.fromhex,
+    "tuple": lambda items: tuple(_untag(item) for item in items),
+    "dict": lambda pairs: {name: _untag(value) for name, value in pairs.items()},
+}
+
+
+def _tag(value: object, path: str) -> object:
+    """Return *value* with what JSON lacks tagged, or raise `UnsupportedValue` for *path*."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return _text(value, path)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        raise UnsupportedValue(path, f"JSON has no {value}; use None or a string")
+    if isinstance(value, dict):
+        return _tag_dict(cast("dict[object, object]", value), path)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return [_tag(item, f"{path}[{at}]") for at, item in enumerate(items)]
+    if type(value) is tuple:
+        members = cast("tuple[object, ...]", value)
+        return {TAG: "tuple", "v": [_tag(item, f"{path}[{at}]") for at, item in enumerate(members)]}
+    if type(value) in _WRITERS:
+        name, write = _WRITERS[type(value)]
+        return {TAG: name, "v": write(value)}
+    raise UnsupportedValue(path, _advice(value))
+
+
+def _tag_dict(value: dict[object, object], path: str) -> dict[str, object]:
+    tagged: dict[str, object] = {}
+    for name, item in value.items():
+        if not isinstance(name, str):
+            raise UnsupportedValue(path, f"its key {name!r} is not a string")
+        tagged[_text(name, path)] = _tag(item, f"{path}.{name}")
+    return {TAG: "dict", "v": tagged} if TAG in tagged else tagged
+
+
+def _text(value: str, path: str) -> str:
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UnsupportedValue(path, "it holds a lone surrogate, which UTF-8 cannot") from error
+    return value
+
+
+def _untag(value: object) -> object:
+    if isinstance(value, list):
+        return [_untag(item) for item in cast("list[object]", value)]
+    if not isinstance(value, dict):
+        return value
+    pairs = cast("dict[str, object]", value)
+    if TAG in pairs:
+        return _READERS[cast("str", pairs[TAG])](pairs["v"])
+    return {name: _untag(item) for name, item in pairs.items()}
+
+
+def _advice(value: object) -> str:
+    name = type(value).__qualname__
+    if isinstance(value, (set, frozenset)):
+        return f"JSON has no {name}; use a list"
+    return f"a {name} would not come back as one; store plain data, or give the store a state_type"

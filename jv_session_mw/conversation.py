@@ -1,0 +1,321 @@
+"""What a handler holds: state and messages under one id, saved without being asked."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from jv_session_mw import ids
+from jv_session_mw.changes import MISSING, Changes, Put, Rules, Snapshot
+from jv_session_mw.channel import Channel, Deadline
+from jv_session_mw.codec import Codec
+from jv_session_mw.errors import (
+    ConversationConflict,
+    ConversationGone,
+    ConversationNotLoaded,
+    StoreUnavailable,
+)
+from jv_session_mw.inflight import InFlight
+from jv_session_mw.messages import Message, Messages
+from jv_session_mw.reply import Reply
+from jv_session_mw.state import StateKind
+from jv_session_mw.working_copy import Delta, WorkingCopy
+
+S = TypeVar("S", default=dict[str, Any])
+
+logger = logging.getLogger("jv_session_mw")
+
+TOUCH_BELOW = 0.9
+
+
+class Conversation(Generic[S]):
+    """The conversation of one request: change it as plain data, and it is saved.
+
+    `state` is a dict or the store's `state_type`, `messages` a list. Both are saved at the gates
+    of the exchange; `save()` does it now. It belongs to one request (or one WebSocket), never to
+    two event loops.
+    """
+
+    __slots__ = (
+        "_channel", "_connect", "_copy", "_deadline", "_id", "_inflight", "_replies", "_rules",
+        "_sending", "_window", "asked_for_id", "deleted", "handed_out", "is_loaded", "is_new",
+        "known", "owner",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        id: str | None,
+        owner: str | None,
+        *,
+        connect: Callable[[str], Channel],
+        inflight: InFlight,
+        codec: Codec,
+        kind: StateKind[S],
+        rules: Rules,
+        window: int,
+        deadline: float,
+    ) -> None:
+        self.owner = owner
+        self.is_new = True
+        self.known = id is not None
+        self.is_loaded = id is None
+        self.deleted = False
+        self.handed_out = False
+        self.asked_for_id = False
+        self._id = id
+        self._connect = connect
+        self._channel: Channel | None = None
+        self._inflight = inflight
+        self._rules = rules
+        self._window = window
+        self._deadline = deadline
+        self._copy = WorkingCopy(codec, kind, self._fetch_older)
+        self._sending: asyncio.Task[None] | None = None
+        self._replies: list[Reply] = []
+
+    @property
+    def id(self) -> str:
+        """The id inside. Asking a new conversation for it makes the client get its token."""
+        self.asked_for_id = True
+        return self.channel.id
+
+    @property
+    def state(self) -> S:
+        """The app's own data; raises `UnreadableConversation` when it cannot be read."""
+        self._require_loaded()
+        return self._copy.state
+
+    @state.setter
+    def state(self, state: S) -> None:
+        self._require_loaded()
+        self._copy.state = state
+
+    @property
+    def messages(self) -> Messages:
+        """The last messages; raises `UnreadableConversation` when they cannot be read."""
+        self._require_loaded()
+        return self._copy.messages
+
+    @messages.setter
+    def messages(self, messages: list[Message]) -> None:
+        held = self.messages
+        if messages is not held:
+            held[:] = messages
+
+    @property
+    def version(self) -> int:
+        """The number of commits so far; 0 for what is not stored yet."""
+        return self._copy.snapshot.version
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was first stored, in UTC."""
+        created_ms = self._copy.snapshot.created_ms
+        return datetime.fromtimestamp(created_ms / 1000, UTC) if created_ms else None
+
+    @property
+    def ttl(self) -> float | None:
+        """The seconds that remained at the last load or commit."""
+        return self._copy.snapshot.ttl_ms / 1000 if self.version else None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it expires unless another turn comes, in UTC."""
+        if not self.version:
+            return None
+        return datetime.fromtimestamp(self._copy.expires_ms / 1000, UTC)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether memory stands in for the store, so that this may not outlive the process."""
+        return bool(self._copy.snapshot.fallback)
+
+    def reply(self, role: str = "assistant", **fields: Any) -> Reply:
+        """Return a `Reply` that becomes one message of *role* with *fields*."""
+        self._require_loaded()
+        self.asked_for_id = True
+        reply = Reply(self, {"role": role, "content": "", **fields})
+        self._replies.append(reply)
+        return reply
+
+    async def save(self) -> None:
+        """Commit now what has changed.
+
+        Raises `UnsupportedValue`, `ConversationConflict` (under `on_conflict="reject"`),
+        `ConversationGone`, or `StoreUnavailable` when there is no fallback.
+        """
+        if self.deleted:
+            raise ConversationGone
+        await self.commit(Deadline(self._deadline))
+
+    async def load(self) -> None:
+        """Load it if that has not happened yet: for `load="lazy"`."""
+        if not self.is_loaded:
+            await self.load_within(Deadline(self._deadline))
+
+    async def reload(self) -> None:
+        """Load again and forget what was not saved; raises `ConversationGone`.
+
+        State and messages handed out before are no longer looked at: take them anew.
+        """
+        await self._wait_for_commit()
+        snapshot = await self.channel.load(self._window, Deadline(self._deadline))
+        if not snapshot.version:
+            raise ConversationGone
+        self._copy.rebase(snapshot)
+        self.is_loaded = True
+
+    async def delete(self) -> None:
+        """Delete it, now and for good: no request in flight can bring it back."""
+        self.deleted = True
+        self._replies.clear()
+        await self._wait_for_commit()
+        self._copy.discard()
+        if self._id is not None:
+            await self.channel.delete(Deadline(self._deadline))
+
+    async def rotate(self) -> None:
+        """Move it to a new id, at a change of privilege such as a login; the old id is deleted.
+
+        The client gets the new token with this response, so call it before the response starts.
+        A request that is still under way with the old id finds it gone. The whole log is copied.
+        """
+        self.asked_for_id = True
+        await self.commit(Deadline(self._deadline))
+        old = self._channel
+        self._id, self._channel, self.known = ids.mint(), None, False
+        if old is None or not self.version:
+            return
+        whole = await old.load(0, Deadline(self._deadline))
+        if not whole.version:
+            raise ConversationGone
+        await self.channel.commit(_copy_of(whole), Deadline(self._deadline))
+        await old.delete(Deadline(self._deadline))
+        await self.reload()
+
+    # What follows is for the middleware and the store, not for handlers.
+
+    @property
+    def channel(self) -> Channel:
+        if self._channel is None:
+            if self._id is None:
+                self._id = ids.mint()
+            self._channel = self._connect(self._id)
+        return self._channel
+
+    @property
+    def touched(self) -> bool:
+        """Whether state or messages have been looked at."""
+        return self._copy.touched
+
+    async def load_within(self, deadline: Deadline) -> None:
+        """Load; a tombstone makes this a new conversation under a new id."""
+        snapshot = await self.channel.load(self._window, deadline)
+        if snapshot.deleted:
+            self._id, self._channel, self.known, snapshot = None, None, False, MISSING
+        self._copy.rebase(snapshot)
+        self.is_new = not snapshot.version and not snapshot.fallback
+        self.is_loaded = True
+
+    async def commit(self, deadline: Deadline) -> None:
+        """Store what has changed; nothing at all when a value is refused."""
+        await self._commit(deadline, strictly)
+
+    async def commit_rest(self, deadline: Deadline) -> None:
+        """Store all that can be stored, then raise for a value that was refused."""
+        await self._commit(deadline, leniently)
+
+    async def refresh_ttl(self, deadline: Deadline) -> None:
+        """Slide the TTL of a conversation that was only read, once per tenth of it."""
+        snapshot = self._copy.snapshot
+        if self.deleted or not snapshot.version or self._copy.committed:
+            return
+        if snapshot.ttl_ms > self._rules.ttl_ms * TOUCH_BELOW:
+            return
+        try:
+            await self.channel.touch(deadline)
+        except StoreUnavailable:
+            logger.debug("the TTL was not refreshed: the store is away")
+
+    def discard(self) -> None:
+        """Forget what was changed and not saved."""
+        self._replies.clear()
+        self._copy.discard()
+
+    def interrupt_replies(self) -> None:
+        """End the replies that nobody has ended: their streams are over."""
+        for reply in list(self._replies):
+            reply.interrupt()
+
+    def reply_ended(self, reply: Reply) -> None:
+        if reply in self._replies:
+            self._replies.remove(reply)
+
+    def _require_loaded(self) -> None:
+        if not self.is_loaded:
+            raise ConversationNotLoaded(
+                "this conversation is not loaded yet: await conversation.load() first, "
+                'or leave load="lazy" out'
+            )
+
+    async def _commit(self, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
+        while True:
+            await self._wait_for_commit()
+            again = self._copy.is_unsure
+            delta = None if self.deleted else self._copy.collect()
+            if delta is None:
+                return
+            judge(delta)
+            if not delta.changes.empty():
+                await self._send(delta, deadline)
+            if delta.refused:
+                raise delta.refused[0]
+            if not again:
+                return
+
+    async def _send(self, delta: Delta, deadline: Deadline) -> None:
+        self._copy.sending(delta)
+        self._sending = self._inflight.spawn(self._store(delta, deadline))
+        await asyncio.shield(self._sending)
+
+    async def _store(self, delta: Delta, deadline: Deadline) -> None:
+        outcome = await self.channel.commit(delta.changes, deadline)
+        self._copy.absorb(delta, outcome)
+        if outcome.status == "gone":
+            self.deleted = True
+            logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
+            raise ConversationGone
+        if outcome.status == "conflict":
+            raise ConversationConflict(outcome.conflicts)
+
+    async def _wait_for_commit(self) -> None:
+        while self._sending is not None and not self._sending.done():
+            await asyncio.wait({self._sending})
+
+    async def _fetch_older(self, count: int) -> list[Message]:
+        first = self._copy.first_seq
+        older = await self.channel.older(first, count, Deadline(self._deadline))
+        messages = self._copy.prepend(older)
+        if len(messages) < count:
+            self._copy.messages.unseen = 0
+        return messages
+
+
+def strictly(delta: Delta) -> None:
+    """Refuse the whole delta when a value of it is refused."""
+    if delta.refused:
+        raise delta.refused[0]
+
+
+def leniently(delta: Delta) -> None:
+    """Let what can be stored be stored."""
+
+
+def _copy_of(snapshot: Snapshot) -> Changes:
+    changes = Changes(commit_id=ids.mint(), base_version=0)
+    changes.fields = {name: Put(data) for name, data in snapshot.fields.items()}
+    changes.appended = [data for _, data in snapshot.messages]
+    return changes

@@ -1,0 +1,98 @@
+"""Every error that leaves this package.
+
+SessionError
+├── ConfigurationError          a setting that cannot work, found at start
+├── ConversationNotInstalled    asked for a conversation where no middleware runs
+├── ConversationNotLoaded       touched before a lazy load
+├── UnsupportedValue            a value the codec cannot give back as it was, refused on save
+├── UnsupportedEdit             an edit of the message log that a delta cannot express
+└── StoreError
+    ├── StoreUnavailable        the store did not answer in time, and there is no fallback
+    ├── UnreadableConversation  what is stored cannot be read; it is left as it is
+    ├── ConversationConflict    refused under on_conflict="reject"
+    └── ConversationGone        deleted or expired since it was loaded; never recreated
+"""
+
+from collections.abc import Sequence
+
+
+class SessionError(Exception):
+    """The root of every error of this package."""
+
+
+class ConfigurationError(SessionError, ValueError):
+    """A setting cannot work; the message names the variable or argument and says what to do."""
+
+
+class ConversationNotInstalled(SessionError, RuntimeError):
+    """No `ConversationMiddleware` has put a conversation into this scope."""
+
+
+class ConversationNotLoaded(SessionError, RuntimeError):
+    """State or messages were touched before `await conversation.load()` under `load="lazy"`."""
+
+
+class UnsupportedValue(SessionError, TypeError):
+    """A value was refused because the codec could not give it back as it was.
+
+    `field` names where it stands (`state.price`, `messages[3].content`), `reason` says what is
+    wrong with it. Nothing else of the conversation is lost: the value stays where the handler
+    put it.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} cannot be stored: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class UnsupportedEdit(SessionError, TypeError):
+    """The message log was reordered or extended in the middle, which no delta can express."""
+
+
+class StoreError(SessionError):
+    """The root of what a store call can raise."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is away and nothing stands in for it.
+
+    `reason` is a short, constant name (`timeout`, `connection`, `loading` ...) that is safe to
+    log; `retry_after` is in seconds.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class UnreadableConversation(StoreError):
+    """The stored bytes are corrupt, foreign, of the wrong type or from a newer version.
+
+    They are never overwritten. `where` names the part that cannot be read.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"the stored {where} cannot be read: {reason}; it is left as it is")
+        self.where = where
+        self.reason = reason
+
+
+class ConversationConflict(StoreError):
+    """Somebody else changed the same fields since they were loaded, and nothing was written.
+
+    `fields` names them. `await conversation.reload()` gives the stored state; apply the change
+    again and save.
+    """
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        super().__init__(f"changed by another request meanwhile: {', '.join(fields)}")
+        self.fields = tuple(fields)
+
+
+class ConversationGone(StoreError):
+    """The conversation was deleted or has expired since it was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("the conversation was deleted or has expired; a save does not revive it")

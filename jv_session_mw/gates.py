@@ -1,0 +1,217 @@
+"""One exchange, and the moments at which it commits."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from starlette.types import Message, Receive, Send
+
+from jv_session_mw.channel import Deadline
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
+from jv_session_mw.tokens import Presented, Tokens
+
+logger = logging.getLogger("jv_session_mw")
+
+FINAL_COMMIT_SECONDS = 5.0
+NO_BODY = frozenset({204, 205, 304})
+
+
+class Exchange:
+    """What an HTTP exchange and a WebSocket have in common.
+
+    The deadline spans the store work that the middleware does by itself. The exchange keeps its
+    own reference to the conversation: the scope belongs to the app, which may put anything there.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation[Any],
+        tokens: Tokens,
+        presented: Presented,
+        send: Send,
+        deadline: Deadline,
+    ) -> None:
+        self.conversation = conversation
+        self.tokens = tokens
+        self.presented = presented
+        self.forward = send
+        self.deadline = deadline
+        self.started = False
+        self.failure: SessionError | None = None
+
+    def hand_out_token(self, message: Message) -> None:
+        """Add the token's headers to the message that opens the response."""
+        if self.conversation.deleted:
+            headers = self.tokens.revoke() if self.presented.id is not None else []
+        else:
+            headers = self.tokens.issue(self.conversation.channel.id, self.presented)
+        if headers:
+            message["headers"] = [*message.get("headers", ()), *headers, *self._caching(message)]
+
+    def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
+        """A token is for one client: no shared cache may keep the answer that carries it."""
+        names = {name.lower() for name, _ in message.get("headers", ())}
+        vary = [(b"vary", self.tokens.vary)]
+        return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
+
+    async def commit_rest(self) -> None:
+        """Commit what can be committed. That a conversation is gone is no error of this turn."""
+        try:
+            await self.conversation.commit_rest(self.deadline)
+        except ConversationGone:
+            return
+        except ConversationConflict:
+            self.conversation.discard()
+            raise
+
+    async def finish(self) -> None:
+        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time.
+
+        The commit runs in a task that nobody cancels. Waiting for it is shielded twice: from
+        anyio's scopes here, and from a server that cancels again by the store's own shutdown,
+        which waits for the task.
+        """
+        self.conversation.interrupt_replies()
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(FINAL_COMMIT_SECONDS):
+                await self._commit_last()
+
+    async def _commit_last(self) -> None:
+        try:
+            await self.commit_rest()
+        except SessionError as error:
+            # The response is over, so nobody can be told; a log is what remains.
+            logger.error("the end of a turn was not stored: %s", error, exc_info=error)
+
+
+class HttpExchange(Exchange):
+    """Commits before the response starts, before its last byte, and after the app has ended."""
+
+    def __init__(
+        self,
+        conversation: Conversation[Any],
+        tokens: Tokens,
+        presented: Presented,
+        send: Send,
+        deadline: Deadline,
+        *,
+        commit_on_error: bool,
+    ) -> None:
+        super().__init__(conversation, tokens, presented, send, deadline)
+        self._commit_on_error = commit_on_error
+        self._expects_trailers = False
+        self._ended = False
+
+    async def send(self, message: Message) -> None:
+        """Let *message* through once what it promises is stored."""
+        if self.failure is not None:
+            return  # refused already: the app's own answer is not true any more
+        if message["type"] == "http.response.start":
+            await self._before_start(message)
+        elif self._is_last(message):
+            await self._before_end()
+        await self.forward(message)
+
+    def discard_unless_started(self) -> None:
+        """An exception before the response: nothing of this turn was promised to anybody."""
+        if not self.started and not self._commit_on_error:
+            self.conversation.discard()
+
+    async def _before_start(self, message: Message) -> None:
+        if message["status"] >= 500 and not self._commit_on_error:
+            self.conversation.discard()
+        try:
+            await self.conversation.commit(self.deadline)
+        except ConversationGone:
+            pass
+        except SessionError as error:
+            self.conversation.discard()
+            self.failure = error
+            raise
+        self.started = True
+        self._expects_trailers = bool(message.get("trailers"))
+        if self._needs_token(message):
+            self.hand_out_token(message)
+
+    async def _before_end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            await self.commit_rest()
+        except SessionError as error:
+            # The client must not see the end of a turn that is not stored.
+            self.failure = error
+            raise
+        await self.conversation.refresh_ttl(self.deadline)
+
+    def _is_last(self, message: Message) -> bool:
+        kind = message["type"]
+        if kind == "http.response.trailers":
+            return not message.get("more_trailers", False)
+        if self._expects_trailers:
+            return False
+        if kind == "http.response.pathsend":
+            return True
+        body = kind in ("http.response.body", "http.response.zerocopysend")
+        return body and not message.get("more_body", False)
+
+    def _needs_token(self, message: Message) -> bool:
+        conversation = self.conversation
+        if conversation.known or conversation.deleted or conversation.version:
+            return True
+        if conversation.asked_for_id:
+            return True
+        # A body of unknown length is still to be written, and may change the conversation. So may
+        # a background task, if the handler took the conversation and has not looked at it yet.
+        # Who only read it for a finished answer gets no token.
+        return _is_stream(message) or (conversation.handed_out and not conversation.touched)
+
+
+class SocketExchange(Exchange):
+    """Commits before each `receive()` that follows a message, and at the end."""
+
+    def __init__(
+        self,
+        conversation: Conversation[Any],
+        tokens: Tokens,
+        presented: Presented,
+        send: Send,
+        receive: Receive,
+        renew: Callable[[], Deadline],
+    ) -> None:
+        super().__init__(conversation, tokens, presented, send, renew())
+        self._receive = receive
+        self._renew = renew
+        self._in_turn = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self.started = True
+            self.hand_out_token(message)
+        elif message["type"] == "websocket.close":
+            await self._end_turn()
+        await self.forward(message)
+
+    async def receive(self) -> Message:
+        """End the turn that the last message began, then wait for the next one."""
+        await self._end_turn()
+        message = await self._receive()
+        self._in_turn = message["type"] == "websocket.receive"
+        return message
+
+    async def _end_turn(self) -> None:
+        if not self._in_turn:
+            return
+        self._in_turn = False
+        self.deadline = self._renew()
+        await self.commit_rest()
+        await self.conversation.refresh_ttl(self.deadline)
+
+
+def _is_stream(message: Message) -> bool:
+    if message["status"] in NO_BODY or message["status"] >= 300:
+        return False
+    return all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))

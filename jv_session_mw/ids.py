@@ -1,0 +1,79 @@
+"""Mint, sign, verify: the id names a conversation inside, the token is what a client holds."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from itsdangerous import BadData, TimestampSigner
+
+from jv_session_mw.errors import ConfigurationError
+
+CLOCK_SKEW_SECONDS = 60
+MAX_TOKEN_LENGTH = 512
+
+
+class Identity(NamedTuple):
+    """A verified id; `stale` when its token should be replaced by one of the newest key."""
+
+    id: str
+    stale: bool
+
+
+def mint() -> str:
+    """Return a new id of 128 random bits, in 22 URL-safe characters."""
+    return secrets.token_urlsafe(16)
+
+
+class TokenSigner:
+    """Signs ids with the newest key and accepts those of every key (HMAC-SHA256).
+
+    *purpose* goes into the salt, so that a token of another cookie, or of another use of the same
+    key, never verifies. A token is refused when it is older than *max_age* seconds (None: the
+    store alone decides) or when it comes from further in the future than two clocks may differ.
+    """
+
+    __slots__ = ("_clock", "_max_age", "_newest", "_signer")
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        *,
+        purpose: str,
+        max_age: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not keys or not all(keys):
+            raise ConfigurationError(
+                "no secret key: set JV_SESSION_SECRET_KEYS or pass secret_keys=, newest first; "
+                "`jv-session-mw new-key` prints one"
+            )
+        oldest_first = list(reversed(keys))
+        salt = f"jv_session_mw.token.{purpose}"
+        self._signer = _signer(oldest_first, salt)
+        self._newest = _signer(oldest_first[-1:], salt)
+        self._max_age = max_age
+        self._clock = clock
+
+    def sign(self, id: str) -> str:
+        return self._newest.sign(id).decode()
+
+    def verify(self, token: str) -> Identity | None:
+        """Return the id of *token*, or None: whatever was not issued here is a miss."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            return None
+        try:
+            id, issued = self._signer.unsign(token, return_timestamp=True)
+        except BadData:
+            return None
+        age = self._clock() - issued.timestamp()
+        if age < -CLOCK_SKEW_SECONDS:
+            return None
+        if self._max_age is not None and age > self._max_age + CLOCK_SKEW_SECONDS:
+            return None
+        return Identity(id.decode(), stale=not self._newest.validate(token))
+
+
+def _signer(keys: list[str], salt: str) -> TimestampSigner:
+    return TimestampSigner(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)

@@ -1,0 +1,38 @@
+"""Ids and owners -> keys: no id can reach another key, whatever is in it."""
+
+import hashlib
+from urllib.parse import quote, unquote
+
+MAX_LENGTH = 200
+EMPTY = "%"
+HASHED = "%%"
+SEPARATOR = "~"
+
+
+def encode_key(id: str, owner: str | None = None) -> str:
+    """Return the key of *id*, or of *owner*'s *id*, in letters, digits and `_.-%~`.
+
+    Distinct pairs give distinct keys. A part that is long becomes its SHA-256.
+    """
+    return _encode(id) if owner is None else f"{_encode(owner)}{SEPARATOR}{_encode(id)}"
+
+
+def decode_key(key: str) -> tuple[str, str | None]:
+    """Return the id and owner of a key; a part that was too long stays the hash it became."""
+    owner, separator, id = key.rpartition(SEPARATOR)
+    return _decode(id), _decode(owner) if separator else None
+
+
+def _encode(part: str) -> str:
+    if not part:
+        return EMPTY
+    data = part.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_LENGTH:
+        return HASHED + hashlib.sha256(data).hexdigest()
+    return quote(data, safe="").replace("~", "%7E")
+
+
+def _decode(part: str) -> str:
+    if part == EMPTY:
+        return ""
+    return part if part.startswith(HASHED) else unquote(part, errors="surrogatepass")

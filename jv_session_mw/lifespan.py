@@ -1,0 +1,51 @@
+"""The life of the process: start with the store, end after the last commit."""
+
+import logging
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jv_session_mw.store import ConversationStore
+
+logger = logging.getLogger("jv_session_mw")
+
+
+class Lifespan:
+    """Wraps the lifespan of *app*: the store opens before its startup and closes after its end.
+
+    The app may use the store in its own startup and shutdown. An app that does not speak lifespan
+    (Django raises) is answered for: the server waits for nothing.
+    """
+
+    def __init__(self, app: ASGIApp, store: ConversationStore[Any]) -> None:
+        self._app = app
+        self._store = store
+        self._heard = False
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_first() -> Message:
+            message = await receive()
+            self._heard = True
+            if message["type"] == "lifespan.startup":
+                await self._store.initialize()
+            return message
+
+        async def send_last(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._store.close()
+            await send(message)
+
+        try:
+            await self._app(scope, receive_first, send_last)
+        except Exception:
+            if self._heard:
+                raise
+            logger.debug("the app does not speak lifespan; answering for it", exc_info=True)
+            await self._answer(receive_first, send_last)
+
+    async def _answer(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return

@@ -1,0 +1,182 @@
+"""ConversationMiddleware: pure ASGI, outermost or nested."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jv_session_mw.build import get_conversation_store
+from jv_session_mw.channel import Deadline
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.errors import (
+    ConfigurationError,
+    SessionError,
+    StoreUnavailable,
+    UnreadableConversation,
+)
+from jv_session_mw.gates import HttpExchange, SocketExchange
+from jv_session_mw.ids import TokenSigner
+from jv_session_mw.lifespan import Lifespan
+from jv_session_mw.refusals import is_refusal, refuse
+from jv_session_mw.resolvers import Cookie, Header, Resolver
+from jv_session_mw.settings import Settings
+from jv_session_mw.store import ConversationStore
+from jv_session_mw.tokens import NOTHING, Presented, Tokens
+
+logger = logging.getLogger("jv_session_mw")
+
+STATE_KEY = "conversation"
+
+
+class ConversationMiddleware:
+    """Gives every request its conversation, and saves what the handler made of it.
+
+    *store* defaults to the process's store from the environment, *secret_keys* (newest first) to
+    `JV_SESSION_SECRET_KEYS`, *resolvers* to the header `X-Conversation-ID` and then the cookie
+    `__Host-conversation`. *owner* names the principal of a scope; an owner's conversation is
+    under a key that contains the owner. `secure=False` is for development without HTTPS.
+    `load="lazy"` waits for `await conversation.load()`. Requests whose path begins with one of
+    *exclude* (whole segments), and OPTIONS, never touch the store. *commit_on_error* keeps what
+    was changed before an unhandled exception or a status of 500 and above.
+
+    Raises `ConfigurationError` for what cannot work.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        store: ConversationStore[Any] | None = None,
+        secret_keys: Sequence[str] | None = None,
+        resolvers: Sequence[Resolver] | None = None,
+        owner: Callable[[Scope], str | None] | None = None,
+        secure: bool = True,
+        load: str = "eager",
+        exclude: Sequence[str] = (),
+        commit_on_error: bool = False,
+    ) -> None:
+        if load not in ("eager", "lazy"):
+            raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
+        self.app = app
+        self.store = store if store is not None else get_conversation_store()
+        self._tokens = _tokens(self.store, secret_keys, resolvers, secure)
+        self._owner = owner
+        self._lazy = load == "lazy"
+        self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
+        self._commit_on_error = commit_on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await Lifespan(self.app, self.store).run(scope, receive, send)
+            return
+        if not self._concerns(scope):
+            await self.app(scope, receive, send)
+            return
+        presented = self._tokens.read(scope["headers"])
+        conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
+        deadline = Deadline(self.store.deadline)
+        if presented.id is not None:
+            self.store.telemetry.name_server_span(presented.id)
+        try:
+            if not self._lazy and presented.id is not None:
+                await conversation.load_within(deadline)
+        except (StoreUnavailable, UnreadableConversation) as error:
+            await refuse(error, scope, send)
+            return
+        scope.setdefault("state", {})[STATE_KEY] = conversation
+        if scope["type"] == "http":
+            await self._http(scope, receive, send, conversation, presented, deadline)
+        else:
+            await self._socket(scope, receive, send, conversation, presented)
+
+    async def _http(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+    ) -> None:
+        exchange = HttpExchange(
+            conversation,
+            self._tokens,
+            presented,
+            send,
+            deadline,
+            commit_on_error=self._commit_on_error,
+        )
+        try:
+            await self.app(scope, receive, exchange.send)
+        except BaseException as error:
+            exchange.discard_unless_started()
+            await exchange.finish()
+            if exchange.failure is None or not isinstance(error, Exception):
+                raise
+        else:
+            await exchange.finish()
+        if exchange.failure is not None:
+            await self._fail(exchange, scope, send)
+
+    async def _socket(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        conversation: Conversation[Any],
+        presented: Presented,
+    ) -> None:
+        exchange = SocketExchange(
+            conversation,
+            self._tokens,
+            presented,
+            send,
+            receive,
+            lambda: Deadline(self.store.deadline),
+        )
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        finally:
+            await exchange.finish()
+
+    async def _fail(self, exchange: HttpExchange, scope: Scope, send: Send) -> None:
+        """Answer for a turn that could not be stored, or break the response off."""
+        failure = exchange.failure
+        assert failure is not None
+        if exchange.started or not is_refusal(failure):
+            raise failure
+        await refuse(failure, scope, send)
+
+    def _concerns(self, scope: Scope) -> bool:
+        if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
+            return False
+        if STATE_KEY in scope.get("state", ()):
+            return False  # another of our middlewares, further out, has it already
+        path = scope["path"]
+        return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
+
+
+def _tokens(
+    store: ConversationStore[Any],
+    secret_keys: Sequence[str] | None,
+    resolvers: Sequence[Resolver] | None,
+    secure: bool,
+) -> Tokens:
+    if isinstance(secret_keys, str):
+        secret_keys = (secret_keys,)
+    keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
+    if resolvers is None:
+        resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))
+    if not resolvers:
+        raise ConfigurationError("resolvers is empty: a request needs a place for its token")
+    if not secure:
+        resolvers = [resolver.without_tls() for resolver in resolvers]
+    cookies = [resolver.name for resolver in resolvers if isinstance(resolver, Cookie)]
+    signer = TokenSigner(
+        keys,
+        purpose=cookies[0] if cookies else resolvers[0].name,
+        max_age=store.rules.lifetime_ms / 1000 or None,
+    )
+    store.telemetry.key_ids(keys[0])
+    return Tokens(signer, resolvers)

@@ -1,0 +1,56 @@
+"""The answers that the middleware gives in place of the app: short, typed, without a secret."""
+
+import logging
+import math
+
+import msgspec
+from starlette.types import Message, Scope, Send
+
+from jv_session_mw.errors import (
+    ConversationConflict,
+    SessionError,
+    StoreUnavailable,
+    UnreadableConversation,
+)
+
+logger = logging.getLogger("jv_session_mw")
+
+TRY_AGAIN_LATER = 1013  # WebSocket close codes: RFC 6455 and its IANA registry
+INTERNAL_ERROR = 1011
+
+
+def is_refusal(error: SessionError) -> bool:
+    """Whether the client is told; any other error is the app's own, and is raised to it."""
+    return isinstance(error, (StoreUnavailable, ConversationConflict, UnreadableConversation))
+
+
+async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
+    """Answer with 503 and `Retry-After`, 409, or 500, as problem details (RFC 9457)."""
+    status, title, headers = _answer(error)
+    if status == 500:
+        logger.error("a conversation cannot be read: %s", error, exc_info=error)
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
+        "extensions", ()
+    ):
+        code = TRY_AGAIN_LATER if status == 503 else INTERNAL_ERROR
+        await send({"type": "websocket.close", "code": code, "reason": title})
+        return
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    body = msgspec.json.encode({"title": title, "status": status})
+    headers += [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    start: Message = {"type": f"{kind}.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": f"{kind}.body", "body": body})
+
+
+def _answer(error: SessionError) -> tuple[int, str, list[tuple[bytes, bytes]]]:
+    if isinstance(error, StoreUnavailable):
+        seconds = str(max(1, math.ceil(error.retry_after))).encode()
+        return 503, "The conversation store is away; try again soon.", [(b"retry-after", seconds)]
+    if isinstance(error, ConversationConflict):
+        return 409, "Another request changed this conversation; reload it and try again.", []
+    return 500, "This conversation cannot be read.", []

@@ -1,0 +1,70 @@
+"""The answer of the model, collected while it is streamed, stored as one message."""
+
+from types import TracebackType
+from typing import Protocol
+
+from jv_session_mw.messages import Message, Messages
+
+
+class Answered(Protocol):
+    """What a reply belongs to."""
+
+    @property
+    def messages(self) -> Messages: ...
+
+    def reply_ended(self, reply: "Reply") -> None: ...
+
+
+class Reply:
+    """Collects what is streamed and appends one message at the end.
+
+    `async with conversation.reply() as reply:` around the stream, `reply.write(token)` for each
+    piece. When it is cut off, because the client hung up or the model failed, what there is by
+    then is kept and marked `"interrupted": true`. An empty reply leaves no message.
+    """
+
+    __slots__ = ("_conversation", "_parts", "message")
+
+    def __init__(self, conversation: Answered, message: Message) -> None:
+        self._conversation = conversation
+        self._parts: list[str] = []
+        self.message = message
+
+    @property
+    def text(self) -> str:
+        """What has been written so far."""
+        return "".join(self._parts)
+
+    def write(self, text: str) -> None:
+        """Add a piece of the answer. It is stored when the reply ends, not before."""
+        self._parts.append(text)
+
+    def finish(self) -> None:
+        """Append the message as complete; without effect when the reply has ended already."""
+        self._end({})
+
+    def interrupt(self) -> None:
+        """Append what there is, marked; without effect when the reply has ended already."""
+        self._end({"interrupted": True})
+
+    async def __aenter__(self) -> "Reply":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Nothing is awaited here: a cancelled generator gets no further.
+        if kind is None:
+            self.finish()
+        else:
+            self.interrupt()
+
+    def _end(self, mark: Message) -> None:
+        parts, self._parts = self._parts, []
+        if parts:
+            self.message.update(content="".join(parts), **mark)
+            self._conversation.messages.append(self.message)
+        self._conversation.reply_ended(self)

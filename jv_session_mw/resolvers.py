@@ -1,0 +1,124 @@
+"""Where a request carries its token, and where the answer puts a new one."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from jv_session_mw.errors import ConfigurationError
+from jv_session_mw.ids import MAX_TOKEN_LENGTH
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+MAX_COOKIE_BYTES = 16 * 1024
+MAX_CANDIDATES = 8
+
+# RFC 9110 section 5.6.2: the name of a header or cookie is a token.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Resolver(Protocol):
+    """One place in a request that may carry a token."""
+
+    @property
+    def name(self) -> str:
+        """The name under which it carries it; part of the salt of the first cookie's tokens."""
+        ...
+
+    @property
+    def vary(self) -> bytes:
+        """The request header that decides, for `Vary`."""
+        ...
+
+    def candidates(self, headers: RawHeaders) -> list[str]:
+        """Return the distinct tokens that stand there. Whatever a client sends, it never raises."""
+        ...
+
+    def issue(self, token: str) -> tuple[bytes, bytes]:
+        """Return the response header that hands *token* to the client."""
+        ...
+
+    def revoke(self) -> tuple[bytes, bytes] | None:
+        """Return the response header that makes the client forget its token, if there is one."""
+        ...
+
+    def without_tls(self) -> "Resolver":
+        """Return the one to use where there is no HTTPS."""
+        ...
+
+
+class Header:
+    """A request header, for API clients; the response answers with the same one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = _checked("header", name)
+        self.vary = name.encode()
+        self._raw = name.lower().encode()
+
+    def candidates(self, headers: RawHeaders) -> list[str]:
+        found = [value for name, value in headers if name.lower() == self._raw]
+        return _readable(found)
+
+    def issue(self, token: str) -> tuple[bytes, bytes]:
+        return self._raw, token.encode()
+
+    def revoke(self) -> None:
+        return None
+
+    def without_tls(self) -> "Header":
+        return self
+
+
+class Cookie:
+    """A cookie: `__Host-` prefix, Secure, HttpOnly, SameSite=Lax, Path=/, and no expiry.
+
+    The store's TTL ends the conversation, so the cookie needs no date of its own and is set only
+    once. Source: RFC 6265bis, sections 4.1.3 and 5.7.
+    """
+
+    vary = b"Cookie"
+
+    def __init__(self, name: str, *, secure: bool = True) -> None:
+        self.name = _checked("cookie", name)
+        self._secure = secure
+        self._raw = f"__Host-{name}".encode() if secure else name.encode()
+        self._attributes = b"; Path=/; HttpOnly; SameSite=Lax" + (b"; Secure" if secure else b"")
+
+    def candidates(self, headers: RawHeaders) -> list[str]:
+        """Parse only the one cookie, in linear time; the standard parser is quadratic.
+
+        A Cookie header beyond 16 KiB is not looked at.
+        """
+        values = [value for name, value in headers if name.lower() == b"cookie"]
+        if sum(map(len, values)) > MAX_COOKIE_BYTES:
+            return []
+        found: list[bytes] = []
+        for pair in b";".join(values).split(b";"):
+            name, equals, value = pair.partition(b"=")
+            if equals and name.strip() == self._raw:
+                found.append(value.strip().strip(b'"'))
+        return _readable(found)
+
+    def issue(self, token: str) -> tuple[bytes, bytes]:
+        return b"set-cookie", self._raw + b"=" + token.encode() + self._attributes
+
+    def revoke(self) -> tuple[bytes, bytes]:
+        return b"set-cookie", self._raw + b"=; Max-Age=0" + self._attributes
+
+    def without_tls(self) -> "Cookie":
+        return Cookie(self.name, secure=False)
+
+
+def _readable(found: list[bytes]) -> list[str]:
+    if len(found) > MAX_CANDIDATES:
+        return []
+    texts = [value.decode("ascii") for value in found if value.isascii()]
+    return list(dict.fromkeys(text for text in texts if 0 < len(text) <= MAX_TOKEN_LENGTH))
+
+
+def _checked(kind: str, name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a {kind}: "
+            "use letters, digits and hyphens, without spaces (RFC 9110, token)"
+        )
+    return name

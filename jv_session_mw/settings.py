@@ -1,0 +1,67 @@
+"""Environment -> Settings; nothing else reads the environment."""
+
+import os
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from jv_session_mw.errors import ConfigurationError
+
+SECRET_KEYS = "JV_SESSION_SECRET_KEYS"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the environment says about the store and the tokens.
+
+    `url` wins over `host`, `port`, `password` and `db`, as a hosting service sets only that one.
+    """
+
+    url: str | None = None
+    host: str = "localhost"
+    port: int = 6379
+    password: str | None = None
+    db: int = 0
+    ttl_seconds: float = 3600
+    secret_keys: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `REDIS_*` and `JV_SESSION_SECRET_KEYS`; an empty variable counts as not set.
+
+        Raises `ConfigurationError`, naming the variable, for what is not a number.
+        """
+        return cls(
+            url=environ.get("REDIS_URL") or None,
+            host=environ.get("REDIS_HOST") or "localhost",
+            port=_integer(environ, "REDIS_PORT", 6379),
+            password=environ.get("REDIS_PASSWORD") or None,
+            db=_integer(environ, "REDIS_DB", 0),
+            ttl_seconds=_seconds(environ, "REDIS_CONVERSATION_TTL", 3600),
+            secret_keys=_keys(environ.get(SECRET_KEYS, "")),
+        )
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} is {text!r}: give a whole number") from error
+    if value < 0:
+        raise ConfigurationError(f"{name} is {text!r}: give a number that is not negative")
+    return value
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} is {text!r}: give a number of seconds") from error
+    if not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} is {text!r}: give a positive number of seconds")
+    return value
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(key for key in (part.strip() for part in text.split(",")) if key)

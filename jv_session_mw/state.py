@@ -1,0 +1,134 @@
+"""The app's own data about a conversation: a dict, or a typed object, and its stored fields."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Generic, Protocol, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+
+from jv_session_mw.errors import ConfigurationError, UnreadableConversation
+
+S = TypeVar("S")
+
+# What the codec keeps by itself, and typed conversion must therefore leave alone.
+_KEPT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
+
+
+class StateKind(Protocol[S]):
+    """How one type of state becomes named values, one stored field each, and back.
+
+    `names` are the fields that belong to the type; None when any name does. A stored field with
+    another name belongs to an older or newer version of the type, and is left alone.
+    """
+
+    names: frozenset[str] | None
+
+    def build(self, values: dict[str, object]) -> S:
+        """Return the state, or raise `UnreadableConversation` when the values do not fit."""
+        ...
+
+    def explode(self, state: S) -> Mapping[str, object]: ...
+
+
+def state_kind(state_type: type[S]) -> StateKind[S]:
+    """Return the kind for *state_type*; raise `ConfigurationError` for what cannot be one.
+
+    A type must be constructible without arguments, since a new conversation begins with it.
+    """
+    if state_type is dict:
+        return cast("StateKind[S]", DictKind())
+    kind = _typed(state_type)
+    try:
+        state_type()
+    except TypeError as error:
+        raise ConfigurationError(
+            f"state_type={state_type.__qualname__} needs a default for every field, "
+            "because a new conversation begins with them"
+        ) from error
+    except ValueError as error:  # Pydantic's ValidationError is one
+        raise ConfigurationError(
+            f"state_type={state_type.__qualname__} cannot be made without arguments: "
+            "give every field a default"
+        ) from error
+    return kind
+
+
+class DictKind:
+    """A plain dict: every key is a field."""
+
+    names: frozenset[str] | None = None
+
+    def build(self, values: dict[str, object]) -> dict[str, object]:
+        return values
+
+    def explode(self, state: dict[str, object]) -> Mapping[str, object]:
+        return state
+
+
+class StructKind(Generic[S]):
+    """A `msgspec.Struct` or a dataclass."""
+
+    def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
+        self.names: frozenset[str] | None = names
+        self._type = state_type
+
+    def build(self, values: dict[str, object]) -> S:
+        try:
+            return msgspec.convert(values, self._type, builtin_types=_KEPT, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise UnreadableConversation("state", _misfit(self._type, error)) from error
+
+    def explode(self, state: S) -> Mapping[str, object]:
+        values = msgspec.to_builtins(state, builtin_types=_KEPT, str_keys=True)
+        return cast("dict[str, object]", values)
+
+
+class Model(Protocol):
+    """As much of a Pydantic model as is needed, so that Pydantic is not."""
+
+    @classmethod
+    def model_validate(cls, obj: object, *, by_name: bool) -> Any: ...
+
+    def model_dump(self, *, mode: str) -> dict[str, object]: ...
+
+
+class ModelKind:
+    """A Pydantic model."""
+
+    def __init__(self, state_type: type[Model], names: frozenset[str]) -> None:
+        self.names: frozenset[str] | None = names
+        self._type = state_type
+
+    def build(self, values: dict[str, object]) -> Model:
+        known = {name: value for name, value in values.items() if name in (self.names or ())}
+        try:
+            return cast("Model", self._type.model_validate(known, by_name=True))
+        except ValueError as error:
+            raise UnreadableConversation("state", _misfit(self._type, error)) from error
+
+    def explode(self, state: Model) -> Mapping[str, object]:
+        return state.model_dump(mode="json")
+
+
+def _typed(state_type: type[S]) -> StateKind[S]:
+    if issubclass(state_type, msgspec.Struct):
+        fields = msgspec.structs.fields(state_type)
+        return StructKind(state_type, frozenset(field.encode_name for field in fields))
+    if dataclasses.is_dataclass(state_type):
+        names = frozenset(field.name for field in dataclasses.fields(state_type))
+        return StructKind(state_type, names)
+    fields = getattr(state_type, "model_fields", None)
+    if isinstance(fields, dict):
+        names = frozenset(cast("dict[str, object]", fields))
+        return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names))
+    raise ConfigurationError(
+        f"state_type={state_type.__qualname__} is not supported: "
+        "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
+    )
+
+
+def _misfit(state_type: type, error: Exception) -> str:
+    return f"its fields do not fit {state_type.__qualname__} ({error})"

@@ -1,0 +1,233 @@
+"""ConversationStore: the one door to state."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Generic, Self
+
+from opentelemetry import context
+from typing_extensions import TypeVar
+
+from jv_session_mw.backends.base import Backend
+from jv_session_mw.changes import Rules
+from jv_session_mw.channel import Channel, Deadline
+from jv_session_mw.codec import Codec
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.errors import ConversationConflict, ConversationGone, StoreUnavailable
+from jv_session_mw.health import StoreHealth
+from jv_session_mw.inflight import InFlight
+from jv_session_mw.keys import decode_key, encode_key
+from jv_session_mw.plain import PlainView
+from jv_session_mw.state import StateKind
+from jv_session_mw.telemetry import Telemetry
+
+S = TypeVar("S", default=dict[str, Any])
+
+DRAIN_SECONDS = 5.0
+WHOLE_LOG = 0
+AT_ONCE = 64
+
+
+class ConversationStore(Generic[S]):
+    """Opens conversations over a backend; `RedisConversationStore` and its sibling build it.
+
+    Besides `open()` it keeps plain dicts under plain ids: `get`, `set`, `has`, `delete`,
+    `refresh_ttl`, `keys`, `size`, `clear`. Every call is bounded by *deadline* seconds, is one
+    span, and raises `StoreUnavailable` only when there is no fallback.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        telemetry: Telemetry,
+        codec: Codec,
+        kind: StateKind[S],
+        rules: Rules,
+        window: int,
+        deadline: float,
+        messages_key: str,
+    ) -> None:
+        self.telemetry = telemetry
+        self.deadline = deadline
+        self.rules = rules
+        self._backend = backend
+        self._codec = codec
+        self._kind = kind
+        self._window = window
+        self._plain = PlainView(codec, messages_key)
+        self._inflight = InFlight()
+        telemetry.watch(self)
+
+    async def initialize(self) -> None:
+        """Connect and load the scripts, so that the first request does not pay for it.
+
+        Never fails because the server is away: that is one warning, and the fallback serves.
+        """
+        try:
+            await self._backend.open(self.deadline)
+        except StoreUnavailable:
+            return
+
+    async def close(self) -> None:
+        """Wait for the commits in flight, then close what this store opened."""
+        await self._inflight.drain(DRAIN_SECONDS)
+        await self._backend.close()
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def open(self, id: str, *, owner: str | None = None) -> AsyncIterator[Conversation[S]]:
+        """Load the conversation *id* outside of a request, and save it at the end of the block.
+
+        An exception discards what was not saved; a cancellation does not, as somebody has seen
+        part of it. Raises `ConversationGone` for one that was deleted within its TTL,
+        `UnreadableConversation`, and at the end what `Conversation.save()` raises.
+        """
+        conversation = self.conversation(id, owner)
+        await conversation.load()
+        if not conversation.known:
+            raise ConversationGone
+        try:
+            yield conversation
+        except Exception:
+            conversation.discard()
+            raise
+        finally:
+            conversation.interrupt_replies()
+            if not conversation.deleted:
+                await conversation.save()
+
+    def conversation(self, id: str | None, owner: str | None = None) -> Conversation[S]:
+        """Return the handle of a conversation that is not loaded yet; None is a new one."""
+        parent = context.get_current()
+
+        def connect(id: str) -> Channel:
+            key = encode_key(id, owner)
+            return Channel(self._backend, self.telemetry, parent, id, key)
+
+        return Conversation(
+            id,
+            owner,
+            connect=connect,
+            inflight=self._inflight,
+            codec=self._codec,
+            kind=self._kind,
+            rules=self.rules,
+            window=self._window,
+            deadline=self.deadline,
+        )
+
+    async def get(self, id: str, *, owner: str | None = None) -> dict[str, Any] | None:
+        """Return the whole conversation as one dict, or None."""
+        snapshot = await self._channel(id, owner).load(WHOLE_LOG, self._time())
+        return self._plain.read(snapshot) if snapshot.version else None
+
+    async def set(self, id: str, value: dict[str, Any], *, owner: str | None = None) -> None:
+        """Make *value* what is stored: created, replaced, or brought back after a delete.
+
+        Only the difference is written. Raises `UnsupportedValue` and `ConversationConflict`.
+        """
+        channel, deadline = self._channel(id, owner), self._time()
+        while True:
+            stored = await channel.load(WHOLE_LOG, deadline)
+            changes = self._plain.difference(stored, value)
+            if stored.version and changes.empty():
+                await channel.touch(deadline)
+                return
+            outcome = await channel.commit(changes, deadline)
+            if outcome.status == "conflict":
+                raise ConversationConflict(outcome.conflicts)
+            if outcome.status == "committed":
+                return
+
+    async def has(self, id: str, *, owner: str | None = None) -> bool:
+        return await self._channel(id, owner).has(self._time())
+
+    async def delete(self, id: str, *, owner: str | None = None) -> bool:
+        """Delete it for good, and say whether there was one."""
+        return await self._channel(id, owner).delete(self._time())
+
+    async def refresh_ttl(self, id: str, *, owner: str | None = None) -> bool:
+        """Slide the TTL, and say whether there was anything to keep."""
+        return await self._channel(id, owner).touch(self._time()) > 0
+
+    async def keys(self, *, owner: str | None = None) -> list[str]:
+        """Return the ids of *owner*'s conversations, or of those without an owner.
+
+        It scans the whole database: for administration, not for requests.
+        """
+        found = [decode_key(key) for key in await self._keys()]
+        return [id for id, of in found if of == owner]
+
+    async def size(self) -> int:
+        """Return the number of conversations, of all owners. It scans the whole database."""
+        return len(await self._keys())
+
+    async def clear(self) -> int:
+        """Delete every conversation of this prefix, and return how many there were."""
+        keys = await self._keys()
+        for at in range(0, len(keys), AT_ONCE):
+            ids = [decode_key(key)[0] for key in keys[at : at + AT_ONCE]]
+            await asyncio.gather(
+                *(
+                    self._channel_of(id, key).delete(self._time())
+                    for id, key in zip(ids, keys[at : at + AT_ONCE], strict=True)
+                )
+            )
+        return len(keys)
+
+    async def get_health(self) -> StoreHealth:
+        """Ping, within the deadline, and report."""
+        started = time.perf_counter()
+        try:
+            await self._backend.ping(self.deadline)
+        except StoreUnavailable as error:
+            latency_ms, failure = None, str(error)
+        else:
+            latency_ms, failure = (time.perf_counter() - started) * 1000, None
+        condition = self._backend.condition()
+        return StoreHealth(
+            connected=latency_ms is not None,
+            latency_ms=latency_ms,
+            using_fallback=condition.away,
+            last_error=failure or condition.last_error,
+            conversations=condition.in_memory,
+        )
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the store is away, by what the last calls saw."""
+        return self._backend.condition().away
+
+    @property
+    def in_memory(self) -> int:
+        """The number of conversations held in this process."""
+        return self._backend.condition().in_memory
+
+    async def _keys(self) -> list[str]:
+        with self.telemetry.call("keys", "", context.get_current()) as call:
+            keys = await self._backend.keys(self.deadline)
+            call.result = "hit" if keys else "miss"
+        return keys
+
+    def _time(self) -> Deadline:
+        return Deadline(self.deadline)
+
+    def _channel(self, id: str, owner: str | None) -> Channel:
+        return self._channel_of(id, encode_key(id, owner))
+
+    def _channel_of(self, id: str, key: str) -> Channel:
+        return Channel(self._backend, self.telemetry, context.get_current(), id, key)

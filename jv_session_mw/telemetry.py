@@ -1,0 +1,258 @@
+"""Span and metric names, attributes, and the span around every store call.
+
+The package depends on the OpenTelemetry API alone; without an SDK all of this costs about
+nothing. Instruments are made once per store: the API's proxies bind when an SDK arrives.
+Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.conversation.id`).
+"""
+
+import hashlib
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Token
+from types import TracebackType
+from typing import Protocol
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.trace import Span, StatusCode, TracerProvider
+
+from jv_session_mw.version import __version__
+
+NAME = "jv_session_mw"
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+
+BACKEND = "jv_session.store.backend"
+OPERATION = "jv_session.store.operation"
+SERVED_BY = "jv_session.store.served_by"
+RESULT = "jv_session.{operation}.result"
+SIZE = "jv_session.state.size"
+VERSION = "jv_session.state.version"
+TTL = "jv_session.ttl"
+FALLBACK = "jv_session.fallback"
+FALLBACK_REASON = "jv_session.fallback.reason"
+CANCELLED = "jv_session.cancelled"
+CONVERSATION_ID = "gen_ai.conversation.id"
+ERROR_TYPE = "error.type"
+FALLBACK_EVENT = "jv_session.store.fallback"
+CONFLICT_EVENT = "jv_session.store.conflict"
+
+# Local Redis answers in a fraction of a millisecond, which the conventions' buckets hide.
+BUCKETS = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+]  # fmt: skip
+
+Attributes = Mapping[str, str | int | float | bool]
+
+
+class Gauged(Protocol):
+    """What the observable gauges look at."""
+
+    @property
+    def degraded(self) -> bool: ...
+
+    @property
+    def in_memory(self) -> int: ...
+
+
+class Telemetry:
+    """The tracer and the instruments of one store."""
+
+    def __init__(
+        self,
+        backend: str,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self._backend = backend
+        self._tracer = trace.get_tracer(
+            NAME, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
+        )
+        self._meter = metrics.get_meter(
+            NAME, __version__, meter_provider=meter_provider, schema_url=SCHEMA_URL
+        )
+        self._duration = self._meter.create_histogram(
+            "jv_session.store.operation.duration",
+            unit="s",
+            description="Duration of store calls.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
+        self._fallbacks = self._meter.create_counter(
+            "jv_session.store.fallbacks",
+            unit="{fallback}",
+            description="Store calls that memory answered because the store was away.",
+        )
+        self._conflicts = self._meter.create_counter(
+            "jv_session.store.conflicts",
+            unit="{conflict}",
+            description="Fields that two requests changed at the same time.",
+        )
+        self._at_creation: dict[str, Attributes] = {}
+        self._on_metrics: dict[tuple[str, str, str], Attributes] = {}
+        self._id_key = b""
+
+    def key_ids(self, secret: str) -> None:
+        """Key the hash of conversation ids with *secret*, so that guessing ids is no use."""
+        self._id_key = hashlib.blake2b(secret.encode(), person=b"jv_session.ids").digest()
+
+    def hashed(self, id: str) -> str:
+        """Return the name of *id* in traces: 16 hexadecimal digits of a keyed hash."""
+        data = id.encode(errors="surrogatepass")
+        return hashlib.blake2b(data, key=self._id_key, digest_size=8).hexdigest()
+
+    def watch(self, store: Gauged) -> None:
+        """Let the gauges look at *store* for as long as it lives."""
+        alive = weakref.ref(store)
+        labels = {BACKEND: self._backend}
+
+        def gauge(read: Callable[[Gauged], int]) -> Callable[..., Iterable[Observation]]:
+            def observe(_: CallbackOptions) -> Iterable[Observation]:
+                found = alive()
+                return [] if found is None else [Observation(read(found), labels)]
+
+            return observe
+
+        self._meter.create_observable_gauge(
+            "jv_session.store.degraded",
+            [gauge(lambda store: int(store.degraded))],
+            description="1 while memory stands in for the store.",
+        )
+        self._meter.create_observable_gauge(
+            "jv_session.memory.conversation.count",
+            [gauge(lambda store: store.in_memory)],
+            unit="{conversation}",
+            description="Conversations held in this process.",
+        )
+
+    def call(self, operation: str, id: str, parent: context.Context) -> "StoreCall":
+        """Start the span of one store call under *parent*."""
+        attributes = self._at_creation.get(operation)
+        if attributes is None:
+            attributes = {BACKEND: self._backend, OPERATION: operation}
+            self._at_creation[operation] = attributes
+        span = self._tracer.start_span(
+            f"conversation.{operation}",
+            context=parent,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        if id and span.is_recording():
+            span.set_attribute(CONVERSATION_ID, self.hashed(id))
+        return StoreCall(self, operation, span, parent)
+
+    def name_server_span(self, id: str) -> None:
+        """Put the id's name on the current span, so that one query finds all turns."""
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attribute(CONVERSATION_ID, self.hashed(id))
+
+    def measured(self, operation: str, seconds: float, result: str, error: str) -> None:
+        key = (operation, result, error)
+        attributes = self._on_metrics.get(key)
+        if attributes is None:
+            labels = {BACKEND: self._backend, OPERATION: operation, "jv_session.result": result}
+            attributes = labels | {ERROR_TYPE: error} if error else labels
+            self._on_metrics[key] = attributes
+        self._duration.record(seconds, attributes)
+
+    def fell_back(self, reason: str) -> None:
+        self._fallbacks.add(1, {BACKEND: self._backend, FALLBACK_REASON: reason})
+
+    def collided(self, fields: int) -> None:
+        self._conflicts.add(fields, {BACKEND: self._backend})
+
+
+class StoreCall:
+    """The span and the clock around one store call.
+
+    The span is current inside, so that the Redis instrumentation's spans become its children.
+    Without an SDK nothing is attached. A span that is merely not sampled is attached all the
+    same: its children must not start sampled traces of their own.
+    """
+
+    __slots__ = ("_detach", "_operation", "_started", "_telemetry", "result", "span")
+
+    def __init__(
+        self, telemetry: Telemetry, operation: str, span: Span, parent: context.Context
+    ) -> None:
+        self._telemetry = telemetry
+        self._operation = operation
+        self._detach: Token[context.Context] | None = None
+        self.result = ""
+        self.span = span
+        if span.get_span_context().is_valid:
+            self._detach = context.attach(trace.set_span_in_context(span, parent))
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """The time since the call began."""
+        return time.perf_counter() - self._started
+
+    def __enter__(self) -> "StoreCall":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        seconds = self.seconds
+        if self._detach is not None:
+            context.detach(self._detach)
+        failure = self._failure(kind) if kind is not None else ""
+        self.span.end()
+        self._telemetry.measured(self._operation, seconds, self.result, failure)
+
+    def finished(self, result: str, version: int, ttl_ms: int) -> None:
+        """Say what came of the call."""
+        self.result = result
+        if not self.span.is_recording():
+            return
+        self.span.set_attribute(RESULT.format(operation=self._operation), result)
+        self.span.set_attribute(TTL, ttl_ms / 1000)
+        if version:
+            self.span.set_attribute(VERSION, version)
+
+    def sized(self, size: int) -> None:
+        """Say how many bytes were loaded."""
+        self.span.set_attribute(SIZE, size)
+
+    def fell_back(self, reason: str) -> None:
+        """Say that memory answered. A handled fallback is no error."""
+        self._telemetry.fell_back(reason)
+        if self.span.is_recording():
+            self.span.set_attribute(FALLBACK, True)
+            self.span.set_attribute(FALLBACK_REASON, reason)
+            self.span.set_attribute(SERVED_BY, "memory")
+            self.span.add_event(FALLBACK_EVENT, {FALLBACK_REASON: reason})
+
+    def collided(self, fields: int) -> None:
+        """Say that *fields* values were not those that this save was based on."""
+        self._telemetry.collided(fields)
+        if self.span.is_recording():
+            self.span.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
+
+    def _failure(self, kind: type[BaseException]) -> str:
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if not self.span.is_recording():
+            return name
+        if issubclass(kind, Exception):
+            self.span.set_attribute(ERROR_TYPE, name)
+            self.span.set_status(StatusCode.ERROR)  # no message: it may hold keys
+        else:
+            self.span.set_attribute(CANCELLED, True)
+        return name
+
+
+@contextmanager
+def suppress_instrumentation() -> Iterator[None]:
+    """Keep other instrumentations quiet inside; the plain key is the one that they honour."""
+    token = context.attach(context.set_value("suppress_instrumentation", True))
+    try:
+        yield
+    finally:
+        context.detach(token)

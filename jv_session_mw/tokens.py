@@ -1,0 +1,69 @@
+"""From a request to the id it may use, and from an id to the headers that hand it out."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from jv_session_mw.ids import TokenSigner
+from jv_session_mw.resolvers import Header, RawHeaders, Resolver
+
+
+class Presented(Struct, frozen=True):
+    """The verified id of a request: how it came, and whether its token should be replaced."""
+
+    id: str | None = None
+    token: str = ""
+    by: Resolver | None = None
+    stale: bool = False
+
+
+NOTHING = Presented()
+
+
+class Tokens:
+    """The resolvers in their order, and the signer that all of them share.
+
+    The first resolver with a token that verifies wins. Two different valid tokens in one place
+    are nobody's: they are answered with a new conversation, never merged.
+    """
+
+    def __init__(self, signer: TokenSigner, resolvers: Sequence[Resolver]) -> None:
+        self._signer = signer
+        self._resolvers = resolvers
+        self.vary = b", ".join(resolver.vary for resolver in resolvers)
+
+    def read(self, headers: RawHeaders) -> Presented:
+        """Return what verifies. Nothing that a client sends makes this raise."""
+        for resolver in self._resolvers:
+            verified = {
+                identity.id: Presented(identity.id, token, resolver, identity.stale)
+                for token in resolver.candidates(headers)
+                if (identity := self._signer.verify(token)) is not None
+            }
+            if len(verified) == 1:
+                return verified.popitem()[1]
+            if verified:
+                return NOTHING
+        return NOTHING
+
+    def issue(self, id: str, presented: Presented) -> list[tuple[bytes, bytes]]:
+        """Return the headers with which the client learns *id*, [] when it knows it.
+
+        A new token goes out wherever the request could have carried one, a re-signed one only
+        where it came from. A client that uses the header finds it in every answer.
+        """
+        if presented.id != id:
+            token = self._signer.sign(id)
+            return [resolver.issue(token) for resolver in self._resolvers]
+        if presented.by is None:
+            return []
+        if presented.stale:
+            return [presented.by.issue(self._signer.sign(id))]
+        if isinstance(presented.by, Header):
+            return [presented.by.issue(presented.token)]
+        return []
+
+    def revoke(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers with which the client forgets its token."""
+        headers = (resolver.revoke() for resolver in self._resolvers)
+        return [header for header in headers if header is not None]

