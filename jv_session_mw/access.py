@@ -3,12 +3,8 @@
 from collections.abc import MutableMapping
 from typing import Any, Protocol, cast
 
-from typing_extensions import TypeVar
-
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import ConversationNotInstalled
-
-S = TypeVar("S", default=dict[str, Any])
 
 
 class HasScope(Protocol):
@@ -25,11 +21,11 @@ def get_conversation(connection: HasScope | MutableMapping[str, Any]) -> Convers
     when the path is excluded from it.
     """
     scope = cast("MutableMapping[str, Any]", getattr(connection, "scope", connection))
-    conversation = scope.get("state", {}).get("conversation")
-    if not isinstance(conversation, Conversation):
+    conversation: Conversation[Any] | None = scope.get("state", {}).get("conversation")
+    if conversation is None:
         raise ConversationNotInstalled(
             "no conversation here: add ConversationMiddleware to the app, "
             "and see that `exclude` does not cover this path"
         )
     conversation.handed_out = True
-    return cast("Conversation[Any]", conversation)
+    return conversation

@@ -136,9 +136,9 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
 
 
 def create_conversation_store(**options: Any) -> ConversationStore:
-    """Return a new `RedisConversationStore`: the environment's settings, and *options* over them."""
+    """Return a new `RedisConversationStore` from the environment, and *options* over that."""
     settings = Settings.from_env()
-    from_environment = {
+    from_environment: dict[str, Any] = {
         "url": settings.url,
         "host": settings.host,
         "port": settings.port,
@@ -167,7 +167,7 @@ def get_conversation_store() -> ConversationStore:
 
 async def reset_conversation_store() -> None:
     """Close the process's store; the next `get_conversation_store()` makes a new one."""
-    global _process_store  # noqa: PLW0603
+    global _process_store
     store, _process_store = _process_store, None
     if store is not None:
         await store.close()

@@ -91,39 +91,9 @@ class JsonCodec:
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
-# How each tagged type is written, and read back from what was written.
-_WRITERS: dict[type, tuple[str, Callable[..., object]]] = {
-    datetime: ("datetime", datetime.isoformat),
-    date: ("date", date.isoformat),
-    time: ("time", time.isoformat),
-    timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
-    Decimal: ("decimal", str),
-    UUID: ("uuid", str),
-    bytes: ("bytes", bytes.hex),
-}
-_READERS: dict[str, Callable[..., object]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "time": time.fromisoformat,
-    "timedelta": lambda parts: timedelta(*parts),
-    "decimal": Decimal,
-    "uuid": UUID,
-    "bytes": bytes.fromhex,
-    "tuple": lambda items: tuple(_untag(item) for item in items),
-    "dict": lambda pairs: {name: _untag(value) for name, value in pairs.items()},
-}
-
 
 def _tag(value: object, path: str) -> object:
     """Return *value* with what JSON lacks tagged, or raise `UnsupportedValue` for *path*."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, str):
-        return _text(value, path)
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        raise UnsupportedValue(path, f"JSON has no {value}; use None or a string")
     if isinstance(value, dict):
         return _tag_dict(cast("dict[object, object]", value), path)
     if isinstance(value, list):
@@ -132,6 +102,18 @@ def _tag(value: object, path: str) -> object:
     if type(value) is tuple:
         members = cast("tuple[object, ...]", value)
         return {TAG: "tuple", "v": [_tag(item, f"{path}[{at}]") for at, item in enumerate(members)]}
+    return _tag_scalar(value, path)
+
+
+def _tag_scalar(value: object, path: str) -> object:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return _text(value, path)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, float):
+        raise UnsupportedValue(path, f"JSON has no {value}; use None or a string")
     if type(value) in _WRITERS:
         name, write = _WRITERS[type(value)]
         return {TAG: name, "v": write(value)}
@@ -168,8 +150,47 @@ def _untag(value: object) -> object:
     return {name: _untag(item) for name, item in pairs.items()}
 
 
+def _timedelta_parts(value: timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+def _timedelta(parts: list[int]) -> timedelta:
+    return timedelta(*parts)
+
+
+def _tuple(items: list[object]) -> tuple[object, ...]:
+    return tuple(_untag(item) for item in items)
+
+
+def _dict(pairs: dict[str, object]) -> dict[str, object]:
+    return {name: _untag(value) for name, value in pairs.items()}
+
+
 def _advice(value: object) -> str:
     name = type(value).__qualname__
     if isinstance(value, (set, frozenset)):
         return f"JSON has no {name}; use a list"
     return f"a {name} would not come back as one; store plain data, or give the store a state_type"
+
+
+# How each tagged type is written, and read back from what was written.
+_WRITERS: dict[type, tuple[str, Callable[..., object]]] = {
+    datetime: ("datetime", datetime.isoformat),
+    date: ("date", date.isoformat),
+    time: ("time", time.isoformat),
+    timedelta: ("timedelta", _timedelta_parts),
+    Decimal: ("decimal", str),
+    UUID: ("uuid", str),
+    bytes: ("bytes", bytes.hex),
+}
+_READERS: dict[str, Callable[..., object]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": _timedelta,
+    "decimal": Decimal,
+    "uuid": UUID,
+    "bytes": bytes.fromhex,
+    "tuple": _tuple,
+    "dict": _dict,
+}

@@ -1,6 +1,5 @@
 """What a handler holds: state and messages under one id, saved without being asked."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,8 +11,8 @@ from jv_session_mw import ids
 from jv_session_mw.changes import MISSING, Changes, Put, Rules, Snapshot
 from jv_session_mw.channel import Channel, Deadline
 from jv_session_mw.codec import Codec
+from jv_session_mw.commits import Commits, leniently, strictly
 from jv_session_mw.errors import (
-    ConversationConflict,
     ConversationGone,
     ConversationNotLoaded,
     StoreUnavailable,
@@ -22,7 +21,7 @@ from jv_session_mw.inflight import InFlight
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
 from jv_session_mw.state import StateKind
-from jv_session_mw.working_copy import Delta, WorkingCopy
+from jv_session_mw.working_copy import WorkingCopy
 
 S = TypeVar("S", default=dict[str, Any])
 
@@ -40,8 +39,8 @@ class Conversation(Generic[S]):
     """
 
     __slots__ = (
-        "_channel", "_connect", "_copy", "_deadline", "_id", "_inflight", "_replies", "_rules",
-        "_sending", "_window", "asked_for_id", "deleted", "handed_out", "is_loaded", "is_new",
+        "_channel", "_commits", "_connect", "_copy", "_deadline", "_id", "_replies", "_rules",
+        "_window", "asked_for_id", "handed_out", "is_loaded", "is_new",
         "known", "owner",
     )  # fmt: skip
 
@@ -62,18 +61,16 @@ class Conversation(Generic[S]):
         self.is_new = True
         self.known = id is not None
         self.is_loaded = id is None
-        self.deleted = False
         self.handed_out = False
         self.asked_for_id = False
         self._id = id
         self._connect = connect
         self._channel: Channel | None = None
-        self._inflight = inflight
         self._rules = rules
         self._window = window
         self._deadline = deadline
         self._copy = WorkingCopy(codec, kind, self._fetch_older)
-        self._sending: asyncio.Task[None] | None = None
+        self._commits = Commits(self._copy, inflight)
         self._replies: list[Reply] = []
 
     @property
@@ -129,6 +126,11 @@ class Conversation(Generic[S]):
         return datetime.fromtimestamp(self._copy.expires_ms / 1000, UTC)
 
     @property
+    def deleted(self) -> bool:
+        """Whether it was deleted, here or elsewhere; nothing is saved any more."""
+        return self._commits.closed
+
+    @property
     def degraded(self) -> bool:
         """Whether memory stands in for the store, so that this may not outlive the process."""
         return bool(self._copy.snapshot.fallback)
@@ -161,7 +163,7 @@ class Conversation(Generic[S]):
 
         State and messages handed out before are no longer looked at: take them anew.
         """
-        await self._wait_for_commit()
+        await self._commits.settled()
         snapshot = await self.channel.load(self._window, Deadline(self._deadline))
         if not snapshot.version:
             raise ConversationGone
@@ -170,9 +172,9 @@ class Conversation(Generic[S]):
 
     async def delete(self) -> None:
         """Delete it, now and for good: no request in flight can bring it back."""
-        self.deleted = True
+        self._commits.closed = True
         self._replies.clear()
-        await self._wait_for_commit()
+        await self._commits.settled()
         self._copy.discard()
         if self._id is not None:
             await self.channel.delete(Deadline(self._deadline))
@@ -200,6 +202,9 @@ class Conversation(Generic[S]):
 
     @property
     def channel(self) -> Channel:
+        return self._open_channel()
+
+    def _open_channel(self) -> Channel:
         if self._channel is None:
             if self._id is None:
                 self._id = ids.mint()
@@ -222,11 +227,11 @@ class Conversation(Generic[S]):
 
     async def commit(self, deadline: Deadline) -> None:
         """Store what has changed; nothing at all when a value is refused."""
-        await self._commit(deadline, strictly)
+        await self._commits.run(self._open_channel, deadline, strictly)
 
     async def commit_rest(self, deadline: Deadline) -> None:
         """Store all that can be stored, then raise for a value that was refused."""
-        await self._commit(deadline, leniently)
+        await self._commits.run(self._open_channel, deadline, leniently)
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read, once per tenth of it."""
@@ -261,40 +266,6 @@ class Conversation(Generic[S]):
                 'or leave load="lazy" out'
             )
 
-    async def _commit(self, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
-        while True:
-            await self._wait_for_commit()
-            again = self._copy.is_unsure
-            delta = None if self.deleted else self._copy.collect()
-            if delta is None:
-                return
-            judge(delta)
-            if not delta.changes.empty():
-                await self._send(delta, deadline)
-            if delta.refused:
-                raise delta.refused[0]
-            if not again:
-                return
-
-    async def _send(self, delta: Delta, deadline: Deadline) -> None:
-        self._copy.sending(delta)
-        self._sending = self._inflight.spawn(self._store(delta, deadline))
-        await asyncio.shield(self._sending)
-
-    async def _store(self, delta: Delta, deadline: Deadline) -> None:
-        outcome = await self.channel.commit(delta.changes, deadline)
-        self._copy.absorb(delta, outcome)
-        if outcome.status == "gone":
-            self.deleted = True
-            logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
-            raise ConversationGone
-        if outcome.status == "conflict":
-            raise ConversationConflict(outcome.conflicts)
-
-    async def _wait_for_commit(self) -> None:
-        while self._sending is not None and not self._sending.done():
-            await asyncio.wait({self._sending})
-
     async def _fetch_older(self, count: int) -> list[Message]:
         first = self._copy.first_seq
         older = await self.channel.older(first, count, Deadline(self._deadline))
@@ -302,16 +273,6 @@ class Conversation(Generic[S]):
         if len(messages) < count:
             self._copy.messages.unseen = 0
         return messages
-
-
-def strictly(delta: Delta) -> None:
-    """Refuse the whole delta when a value of it is refused."""
-    if delta.refused:
-        raise delta.refused[0]
-
-
-def leniently(delta: Delta) -> None:
-    """Let what can be stored be stored."""
 
 
 def _copy_of(snapshot: Snapshot) -> Changes:

@@ -1,10 +1,10 @@
 """One exchange, and the moments at which it commits."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import anyio
+from msgspec import Struct
 from starlette.types import Message, Receive, Send
 
 from jv_session_mw.channel import Deadline
@@ -18,26 +18,31 @@ FINAL_COMMIT_SECONDS = 5.0
 NO_BODY = frozenset({204, 205, 304})
 
 
+class Visit(Struct):
+    """A client's request as it came in: what it presented, and the conversation it got.
+
+    The deadline spans the store work that the middleware does by itself.
+    """
+
+    conversation: Conversation[Any]
+    presented: Presented
+    tokens: Tokens
+    deadline: Deadline
+
+
 class Exchange:
     """What an HTTP exchange and a WebSocket have in common.
 
-    The deadline spans the store work that the middleware does by itself. The exchange keeps its
-    own reference to the conversation: the scope belongs to the app, which may put anything there.
+    It keeps its own reference to the conversation: the scope belongs to the app, which may put
+    anything there.
     """
 
-    def __init__(
-        self,
-        conversation: Conversation[Any],
-        tokens: Tokens,
-        presented: Presented,
-        send: Send,
-        deadline: Deadline,
-    ) -> None:
-        self.conversation = conversation
-        self.tokens = tokens
-        self.presented = presented
+    def __init__(self, visit: Visit, send: Send) -> None:
+        self.conversation = visit.conversation
+        self.tokens = visit.tokens
+        self.presented = visit.presented
+        self.deadline = visit.deadline
         self.forward = send
-        self.deadline = deadline
         self.started = False
         self.failure: SessionError | None = None
 
@@ -89,17 +94,8 @@ class Exchange:
 class HttpExchange(Exchange):
     """Commits before the response starts, before its last byte, and after the app has ended."""
 
-    def __init__(
-        self,
-        conversation: Conversation[Any],
-        tokens: Tokens,
-        presented: Presented,
-        send: Send,
-        deadline: Deadline,
-        *,
-        commit_on_error: bool,
-    ) -> None:
-        super().__init__(conversation, tokens, presented, send, deadline)
+    def __init__(self, visit: Visit, send: Send, *, commit_on_error: bool) -> None:
+        super().__init__(visit, send)
         self._commit_on_error = commit_on_error
         self._expects_trailers = False
         self._ended = False
@@ -171,20 +167,15 @@ class HttpExchange(Exchange):
 
 
 class SocketExchange(Exchange):
-    """Commits before each `receive()` that follows a message, and at the end."""
+    """Commits before each `receive()` that follows a message, and at the end.
 
-    def __init__(
-        self,
-        conversation: Conversation[Any],
-        tokens: Tokens,
-        presented: Presented,
-        send: Send,
-        receive: Receive,
-        renew: Callable[[], Deadline],
-    ) -> None:
-        super().__init__(conversation, tokens, presented, send, renew())
+    Each turn has a deadline of its own, of *seconds*: a socket may be open for hours.
+    """
+
+    def __init__(self, visit: Visit, receive: Receive, send: Send, *, seconds: float) -> None:
+        super().__init__(visit, send)
         self._receive = receive
-        self._renew = renew
+        self._seconds = seconds
         self._in_turn = False
 
     async def send(self, message: Message) -> None:
@@ -206,7 +197,7 @@ class SocketExchange(Exchange):
         if not self._in_turn:
             return
         self._in_turn = False
-        self.deadline = self._renew()
+        self.deadline = Deadline(self._seconds)
         await self.commit_rest()
         await self.conversation.refresh_ttl(self.deadline)
 

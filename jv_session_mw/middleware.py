@@ -4,25 +4,23 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.channel import Deadline
-from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import (
     ConfigurationError,
-    SessionError,
     StoreUnavailable,
     UnreadableConversation,
 )
-from jv_session_mw.gates import HttpExchange, SocketExchange
+from jv_session_mw.gates import HttpExchange, SocketExchange, Visit
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
 from jv_session_mw.refusals import is_refusal, refuse
 from jv_session_mw.resolvers import Cookie, Header, Resolver
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
-from jv_session_mw.tokens import NOTHING, Presented, Tokens
+from jv_session_mw.tokens import Tokens
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -85,28 +83,14 @@ class ConversationMiddleware:
             await refuse(error, scope, send)
             return
         scope.setdefault("state", {})[STATE_KEY] = conversation
+        visit = Visit(conversation, presented, self._tokens, deadline)
         if scope["type"] == "http":
-            await self._http(scope, receive, send, conversation, presented, deadline)
+            await self._http(visit, scope, receive, send)
         else:
-            await self._socket(scope, receive, send, conversation, presented)
+            await self._socket(visit, scope, receive, send)
 
-    async def _http(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        conversation: Conversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-    ) -> None:
-        exchange = HttpExchange(
-            conversation,
-            self._tokens,
-            presented,
-            send,
-            deadline,
-            commit_on_error=self._commit_on_error,
-        )
+    async def _http(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = HttpExchange(visit, send, commit_on_error=self._commit_on_error)
         try:
             await self.app(scope, receive, exchange.send)
         except BaseException as error:
@@ -119,22 +103,8 @@ class ConversationMiddleware:
         if exchange.failure is not None:
             await self._fail(exchange, scope, send)
 
-    async def _socket(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        conversation: Conversation[Any],
-        presented: Presented,
-    ) -> None:
-        exchange = SocketExchange(
-            conversation,
-            self._tokens,
-            presented,
-            send,
-            receive,
-            lambda: Deadline(self.store.deadline),
-        )
+    async def _socket(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = SocketExchange(visit, receive, send, seconds=self.store.deadline)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         finally:

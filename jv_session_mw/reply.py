@@ -1,7 +1,7 @@
 """The answer of the model, collected while it is streamed, stored as one message."""
 
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from jv_session_mw.messages import Message, Messages
 
@@ -47,7 +47,7 @@ class Reply:
         """Append what there is, marked; without effect when the reply has ended already."""
         self._end({"interrupted": True})
 
-    async def __aenter__(self) -> "Reply":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -120,9 +120,9 @@ def _typed(state_type: type[S]) -> StateKind[S]:
     if dataclasses.is_dataclass(state_type):
         names = frozenset(field.name for field in dataclasses.fields(state_type))
         return StructKind(state_type, names)
-    fields = getattr(state_type, "model_fields", None)
-    if isinstance(fields, dict):
-        names = frozenset(cast("dict[str, object]", fields))
+    model_fields: object = getattr(state_type, "model_fields", None)
+    if isinstance(model_fields, dict):
+        names = frozenset(cast("dict[str, object]", model_fields))
         return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names))
     raise ConfigurationError(
         f"state_type={state_type.__qualname__} is not supported: "

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, Self
@@ -89,7 +89,7 @@ class ConversationStore(Generic[S]):
         await self.close()
 
     @asynccontextmanager
-    async def open(self, id: str, *, owner: str | None = None) -> AsyncIterator[Conversation[S]]:
+    async def open(self, id: str, *, owner: str | None = None) -> AsyncGenerator[Conversation[S]]:
         """Load the conversation *id* outside of a request, and save it at the end of the block.
 
         An exception discards what was not saved; a cancellation does not, as somebody has seen
@@ -192,15 +192,16 @@ class ConversationStore(Generic[S]):
     async def get_health(self) -> StoreHealth:
         """Ping, within the deadline, and report."""
         started = time.perf_counter()
+        latency_ms: float | None = None
+        failure: str | None = None
         try:
             await self._backend.ping(self.deadline)
+            latency_ms = (time.perf_counter() - started) * 1000
         except StoreUnavailable as error:
-            latency_ms, failure = None, str(error)
-        else:
-            latency_ms, failure = (time.perf_counter() - started) * 1000, None
+            failure = str(error)
         condition = self._backend.condition()
         return StoreHealth(
-            connected=latency_ms is not None,
+            connected=failure is None,
             latency_ms=latency_ms,
             using_fallback=condition.away,
             last_error=failure or condition.last_error,

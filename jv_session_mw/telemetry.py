@@ -8,11 +8,11 @@ Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.co
 import hashlib
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import Token
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
@@ -191,7 +191,7 @@ class StoreCall:
         """The time since the call began."""
         return time.perf_counter() - self._started
 
-    def __enter__(self) -> "StoreCall":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -249,7 +249,7 @@ class StoreCall:
 
 
 @contextmanager
-def suppress_instrumentation() -> Iterator[None]:
+def suppress_instrumentation() -> Generator[None]:
     """Keep other instrumentations quiet inside; the plain key is the one that they honour."""
     token = context.attach(context.set_value("suppress_instrumentation", True))
     try:

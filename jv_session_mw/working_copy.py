@@ -147,6 +147,11 @@ class WorkingCopy(Generic[S]):
         """Note that *delta* is on its way, and from here on may have been stored."""
         self._unsure = delta
 
+    def forget(self, delta: Delta) -> None:
+        """Note that *delta* was not stored; what it holds is collected again next time."""
+        if self._unsure is delta:
+            self._unsure = None
+
     def absorb(self, delta: Delta, outcome: Outcome) -> None:
         """Take *outcome* in: what was stored is now what later changes rest on."""
         self._unsure = None
@@ -224,7 +229,10 @@ class WorkingCopy(Generic[S]):
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("state", f"its key {name!r} is not a string")
         data = self._codec.encode(value, where)
-        if seen is not None:
-            if data == seen or data == self._codec.encode(self._codec.decode(seen, where), where):
-                return
+        if seen is not None and self._same(data, seen, where):
+            return
         changes.fields[name] = Put(data, self._fields.get(name))
+
+    def _same(self, data: bytes, seen: bytes, where: str) -> bool:
+        """Whether both hold one value, though perhaps written by another encoder's rules."""
+        return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)

@@ -67,6 +67,6 @@ class Backoff:
         self._tries = 0
 
     def next(self) -> float:
-        ceiling = min(self._cap, self._base * 2 ** min(self._tries, 30))
+        ceiling = min(self._cap, self._base * 2.0 ** min(self._tries, 30))
         self._tries += 1
         return ceiling * self._chance()

@@ -115,8 +115,8 @@ class GuardedBackend:
                 error.reason,
                 error,
                 self._consequence,
-                exc_info=error,
             )
+            logger.debug("how the conversation store failed", exc_info=error)
         self._start_probe()
 
     def _start_probe(self) -> None:

@@ -1,11 +1,17 @@
 """Conversations in this process: for development, for tests, and in place of Redis."""
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 
-from msgspec import Struct, field
-
+from jv_session_mw.backends.entry import (
+    ENTRY_OVERHEAD_BYTES,
+    ITEM_OVERHEAD_BYTES,
+    Entry,
+    conflicts,
+    measured,
+    rewrite,
+)
 from jv_session_mw.changes import (
     DELETED,
     GONE,
@@ -13,31 +19,9 @@ from jv_session_mw.changes import (
     Changes,
     Condition,
     Outcome,
-    Put,
     Rules,
     Snapshot,
 )
-
-REMEMBERED_COMMITS = 8
-ENTRY_OVERHEAD_BYTES = 600
-ITEM_OVERHEAD_BYTES = 120
-
-
-class Entry(Struct):
-    """One conversation as it is kept; `seqs` are the sequence numbers of `messages`."""
-
-    version: int
-    created_ms: int
-    expires: float
-    dies: float
-    fields: dict[str, bytes]
-    messages: list[tuple[int, bytes]]
-    next_seq: int = 1
-    unseen: int = 0
-    size: int = 0
-    commits: deque[tuple[str, Outcome]] = field(
-        default_factory=lambda: deque[tuple[str, Outcome]](maxlen=REMEMBERED_COMMITS)
-    )
 
 
 class MemoryBackend:
@@ -180,10 +164,10 @@ class MemoryBackend:
         for commit_id, outcome in entry.commits:
             if commit_id == changes.commit_id:
                 return outcome
-        conflicts = _conflicts(entry, changes)
-        if conflicts and self.rules.reject:
-            return Outcome(status="conflict", version=entry.version, conflicts=conflicts)
-        return self._write(entry, changes, conflicts)
+        collisions = conflicts(entry, changes)
+        if collisions and self.rules.reject:
+            return Outcome(status="conflict", version=entry.version, conflicts=collisions)
+        return self._write(entry, changes, collisions)
 
     def admit(self, key: str, version: int) -> None:
         """Make room for a conversation of which only the version is known."""
@@ -235,8 +219,8 @@ class MemoryBackend:
         self._grow(entry, ENTRY_OVERHEAD_BYTES)
         return entry
 
-    def _write(self, entry: Entry, changes: Changes, conflicts: list[str]) -> Outcome:
-        rewritten = _rewrite(entry, changes)
+    def _write(self, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
+        rewritten = rewrite(entry, changes)
         first_seq = entry.next_seq
         entry.messages.extend(
             (first_seq + at, message) for at, message in enumerate(changes.appended)
@@ -254,7 +238,7 @@ class MemoryBackend:
             ttl_ms=self._remaining_ms(entry),
             total=entry.unseen + len(entry.messages),
             first_seq=first_seq,
-            conflicts=conflicts,
+            conflicts=collisions,
         )
         entry.commits.append((changes.commit_id, outcome))
         if rewritten:
@@ -293,11 +277,7 @@ class MemoryBackend:
         return max(0, round((entry.expires - self._clock()) * 1000))
 
     def _measure(self, entry: Entry) -> None:
-        size = ENTRY_OVERHEAD_BYTES
-        size += sum(len(name) + len(value) for name, value in entry.fields.items())
-        size += sum(len(message) for _, message in entry.messages)
-        size += ITEM_OVERHEAD_BYTES * (len(entry.fields) + len(entry.messages))
-        self._grow(entry, size - entry.size)
+        self._grow(entry, measured(entry) - entry.size)
 
     def _grow(self, entry: Entry, by: int) -> None:
         entry.size += by
@@ -308,40 +288,3 @@ class MemoryBackend:
         while len(self._entries) > self.max_entries or self._bytes > self.max_bytes:
             _, oldest = self._entries.popitem(last=False)
             self._bytes -= oldest.size
-
-
-def _conflicts(entry: Entry, changes: Changes) -> list[str]:
-    found = [name for name, put in changes.fields.items() if _collides(entry.fields.get(name), put)]
-    found += [
-        name for name, base in changes.removed.items() if entry.fields.get(name, base) != base
-    ]
-    stored = dict(entry.messages) if changes.replaced else {}
-    found += [
-        f"messages#{seq}"
-        for seq, put in changes.replaced.items()
-        if _collides(stored.get(seq), put)
-    ]
-    return found
-
-
-def _collides(stored: bytes | None, put: Put) -> bool:
-    return stored not in (put.base, put.value)
-
-
-def _rewrite(entry: Entry, changes: Changes) -> bool:
-    """Apply all that is not an append, and say whether there was any."""
-    for name, put in changes.fields.items():
-        entry.fields[name] = put.value
-    for name in changes.removed:
-        entry.fields.pop(name, None)
-    if not (changes.cleared or changes.replaced or changes.dropped):
-        return bool(changes.fields or changes.removed)
-    if changes.cleared:
-        entry.unseen = 0
-    dropped = set(changes.dropped)
-    entry.messages = [
-        (seq, changes.replaced[seq].value if seq in changes.replaced else message)
-        for seq, message in entry.messages
-        if seq > changes.cleared and seq not in dropped
-    ]
-    return True

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jv_session_mw.cli import new_key, redis
+from jv_session_mw.cli import check, new_key, redis
 from jv_session_mw.errors import SessionError
 
 
@@ -21,6 +21,9 @@ class Command:
 
 COMMANDS = (
     Command("redis", "run a real Valkey in the background", redis.configure, redis.run),
+    Command(
+        "check", "connect as the application would, and say what to do", check.configure, check.run
+    ),
     Command("new-key", "make a key that signs tokens", new_key.configure, new_key.run),
 )
 

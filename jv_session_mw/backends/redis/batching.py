@@ -107,9 +107,9 @@ class Batcher:
     async def _exchange(self, commands: list[Command]) -> list[Answer]:
         try:
             replies = await self._pipeline(commands)
-        except redis_errors.TimeoutError:
-            raise
-        except (redis_errors.ConnectionError, OSError):
+        except redis_errors.ConnectionError as error:
+            if type(error) is not redis_errors.ConnectionError:
+                raise  # a wrong password or a full server is no better the second time
             replies = await self._pipeline(commands)  # the pooled connection had died unnoticed
         if any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
             loads: list[Command] = [("SCRIPT", "LOAD", source) for source in SOURCES]
@@ -119,7 +119,7 @@ class Batcher:
     async def _pipeline(self, commands: list[Command]) -> list[Answer]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)
+            pipeline.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
         return await pipeline.execute(raise_on_error=False)
 
 

@@ -58,7 +58,7 @@ def check_url(url: str) -> None:
 
 
 def _from_url(url: str, address: Address) -> Redis:
-    return Redis.from_url(
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
         url,
         protocol=2,
         retry=Retry(NoBackoff(), 0),

@@ -3,7 +3,7 @@
 import hashlib
 from importlib.resources import files
 
-_FOLDER = files(__package__) / "lua"
+_FOLDER = files("jv_session_mw.backends.redis") / "lua"
 
 
 def _read(name: str) -> str:

@@ -1,0 +1,78 @@
+"""What memory keeps of one conversation, and how a commit changes it."""
+
+from collections import deque
+
+from msgspec import Struct, field
+
+from jv_session_mw.changes import Changes, Outcome, Put
+
+REMEMBERED_COMMITS = 8
+ENTRY_OVERHEAD_BYTES = 600
+ITEM_OVERHEAD_BYTES = 120
+
+
+class Entry(Struct):
+    """One conversation as it is kept, its messages with their sequence numbers.
+
+    `expires` and `dies` are moments of the backend's clock, `unseen` counts the messages that
+    stand before the first one but are not here, `size` is an estimate in bytes.
+    """
+
+    version: int
+    created_ms: int
+    expires: float
+    dies: float
+    fields: dict[str, bytes]
+    messages: list[tuple[int, bytes]]
+    next_seq: int = 1
+    unseen: int = 0
+    size: int = 0
+    commits: deque[tuple[str, Outcome]] = field(
+        default_factory=lambda: deque[tuple[str, Outcome]](maxlen=REMEMBERED_COMMITS)
+    )
+
+
+def measured(entry: Entry) -> int:
+    """Return the bytes that *entry* takes, by estimate."""
+    size = ENTRY_OVERHEAD_BYTES
+    size += sum(len(name) + len(value) for name, value in entry.fields.items())
+    size += sum(len(message) for _, message in entry.messages)
+    return size + ITEM_OVERHEAD_BYTES * (len(entry.fields) + len(entry.messages))
+
+
+def conflicts(entry: Entry, changes: Changes) -> list[str]:
+    """Name the fields and messages that are not what *changes* rest on."""
+    found = [name for name, put in changes.fields.items() if _collides(entry.fields.get(name), put)]
+    found += [
+        name for name, base in changes.removed.items() if entry.fields.get(name, base) != base
+    ]
+    stored = dict(entry.messages) if changes.replaced else {}
+    found += [
+        f"messages#{seq}"
+        for seq, put in changes.replaced.items()
+        if _collides(stored.get(seq), put)
+    ]
+    return found
+
+
+def _collides(stored: bytes | None, put: Put) -> bool:
+    return stored not in (put.base, put.value)
+
+
+def rewrite(entry: Entry, changes: Changes) -> bool:
+    """Apply all that is not an append, and say whether there was any."""
+    for name, put in changes.fields.items():
+        entry.fields[name] = put.value
+    for name in changes.removed:
+        entry.fields.pop(name, None)
+    if not (changes.cleared or changes.replaced or changes.dropped):
+        return bool(changes.fields or changes.removed)
+    if changes.cleared:
+        entry.unseen = 0
+    dropped = set(changes.dropped)
+    entry.messages = [
+        (seq, changes.replaced[seq].value if seq in changes.replaced else message)
+        for seq, message in entry.messages
+        if seq > changes.cleared and seq not in dropped
+    ]
+    return True

@@ -1,0 +1,144 @@
+"""`jv-session-mw check`: connect as the application would; say what is right and what to do."""
+
+import argparse
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+
+from jv_session_mw import ids
+from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.backends.redis.failures import FOREIGN, translate
+from jv_session_mw.build import create_conversation_store
+from jv_session_mw.errors import StoreError, StoreUnavailable
+from jv_session_mw.settings import SECRET_KEYS, Settings
+
+SHORT_KEY = 32
+OLDEST_SERVER = (6, 2)
+PATIENCE_SECONDS = 2.0
+
+START = "start one with `jv-session-mw redis start`, or let REDIS_URL name the one to use"
+ADVICE = {
+    "auth": "give the right user and password: REDIS_URL=redis://user:password@host:6379/0",
+    "permission": "let the user run EVALSHA, SCRIPT and the hash, list and string commands",
+    "oom": "the server's memory is full: raise maxmemory, or shorten REDIS_CONVERSATION_TTL",
+    "readonly": "this is a replica: let REDIS_URL name the primary",
+}
+
+ServerInfo = dict[str, str | int]
+
+
+class Finding(NamedTuple):
+    """One line of the report; `advice` is empty when all is well, `fatal` when nothing works."""
+
+    what: str
+    advice: str = ""
+    fatal: bool = False
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No arguments: what is checked is the environment, as the application would find it."""
+
+
+def run(_arguments: argparse.Namespace) -> int:
+    """Print the findings; status 1 when the application would not work with this environment."""
+    logging.getLogger("jv_session_mw").addHandler(logging.NullHandler())
+    settings = Settings.from_env()
+    findings = [*_keys(settings), *asyncio.run(_server(settings))]
+    for finding in findings:
+        print(_line(finding))
+    return int(any(finding.fatal for finding in findings))
+
+
+def _line(finding: Finding) -> str:
+    if not finding.advice:
+        return f"ok    {finding.what}"
+    return f"{'FIX ' if finding.fatal else 'note'}  {finding.what}\n      {finding.advice}"
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    keys = settings.secret_keys
+    if not keys:
+        advice = f'export {SECRET_KEYS}="$(jv-session-mw new-key)"'
+        yield Finding(
+            f"{SECRET_KEYS} is not set: the application will not start", advice, fatal=True
+        )
+        return
+    yield Finding(f"{SECRET_KEYS} has {len(keys)} key(s); the first one signs")
+    if any(len(key) < SHORT_KEY for key in keys):
+        yield Finding("a key is short", "a key of `jv-session-mw new-key` cannot be guessed")
+
+
+async def _server(settings: Settings) -> list[Finding]:
+    where = _shown(settings)
+    try:
+        await _round_trip()
+        info = await _info(settings)
+    except StoreUnavailable as error:
+        return [Finding(f"{where}: {error}", ADVICE.get(error.reason, START), fatal=True)]
+    except StoreError as error:
+        return [Finding(f"{where}: {error}", "use another database or key prefix", fatal=True)]
+    return [Finding(f"{where} loads, saves and deletes"), *_judge(info)]
+
+
+async def _round_trip() -> None:
+    async with create_conversation_store(fallback=None, deadline=PATIENCE_SECONDS) as store:
+        id = f"check-{ids.mint()}"
+        await store.set(id, {"checked": True, "messages": [{"role": "user", "content": "?"}]})
+        try:
+            await store.get(id)
+        finally:
+            await store.delete(id)
+
+
+async def _info(settings: Settings) -> ServerInfo:
+    client: Redis = connector(_address(settings))()
+    try:
+        # INFO takes one section up to Redis 6.2, so all of them are asked for.
+        return cast("ServerInfo", await client.info())  # pyright: ignore[reportUnknownMemberType]
+    except FOREIGN as error:
+        raise translate(error) from error
+    finally:
+        await client.aclose()
+
+
+def _judge(info: ServerInfo) -> Iterator[Finding]:
+    name = str(info.get("server_name", "redis"))
+    version = str(info.get(f"{name}_version", info.get("redis_version", "0")))
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    if numbers < OLDEST_SERVER:
+        yield Finding(f"{name} {version} is too old", "use Redis 6.2 or newer, or Valkey", True)
+    else:
+        yield Finding(f"{name} {version}")
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy.startswith("allkeys"):
+        yield Finding(
+            f"maxmemory-policy is {policy}: conversations are evicted when memory runs out",
+            "use volatile-ttl, or a server of its own with noeviction",
+        )
+    if not info.get("aof_enabled") and not info.get("rdb_last_save_time"):
+        yield Finding("the server keeps nothing on disk", "appendonly yes survives a restart")
+
+
+def _address(settings: Settings) -> Address:
+    return Address(
+        url=settings.url,
+        host=settings.host,
+        port=settings.port,
+        db=settings.db,
+        password=settings.password,
+        tls=False,
+        connect_timeout=PATIENCE_SECONDS,
+        read_timeout=PATIENCE_SECONDS,
+    )
+
+
+def _shown(settings: Settings) -> str:
+    """Return the address without its password."""
+    if settings.url is None:
+        return f"{settings.host}:{settings.port}/{settings.db}"
+    parts = urlsplit(settings.url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

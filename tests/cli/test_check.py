@@ -1,0 +1,67 @@
+"""`jv-session-mw check` against real servers: what it says, and what it advises."""
+
+import pytest
+
+from jv_session_mw.cli import main
+from tests.servers import RedisServer
+
+KEY = "k" * 43
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JV_SESSION_SECRET_KEYS", KEY)
+
+
+def test_a_good_environment_is_said_to_be_good_and_nothing_stays_behind(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    assert main(["check"]) == 0
+    report = capsys.readouterr().out
+    assert "loads, saves and deletes" in report
+    assert "FIX" not in report
+    kept = redis_server.ask("KEYS *")
+    assert ":d" in kept or kept.strip() in ("", "*0")  # at most a tombstone with its TTL
+
+
+def test_a_missing_key_is_named_with_the_command_that_makes_one(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", valkey.url)
+    monkeypatch.delenv("JV_SESSION_SECRET_KEYS")
+    assert main(["check"]) == 1
+    report = capsys.readouterr().out
+    assert "JV_SESSION_SECRET_KEYS" in report
+    assert "jv-session-mw new-key" in report
+
+
+def test_a_server_that_is_away_is_named_without_a_traceback(
+    own_valkey: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_valkey.kill()
+    monkeypatch.setenv("REDIS_URL", own_valkey.url)
+    assert main(["check"]) == 1
+    printed = capsys.readouterr()
+    assert "jv-session-mw redis start" in printed.out
+    assert "Traceback" not in printed.out + printed.err
+
+
+def test_a_wrong_password_is_told_apart_and_never_shown(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2@127.0.0.1:{valkey.port}/0")
+    assert main(["check"]) == 1
+    printed = capsys.readouterr()
+    assert "give the right user and password" in printed.out
+    assert "hunter2" not in printed.out + printed.err
+
+
+def test_a_bad_url_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "http://localhost")
+    assert main(["check"]) == 1
+    assert "REDIS_URL" in capsys.readouterr().err
