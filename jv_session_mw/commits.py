@@ -28,6 +28,10 @@ class Commits:
         self._sending: asyncio.Task[None] | None = None
         self.closed = False
 
+    @property
+    def under_way(self) -> bool:
+        return self._sending is not None and not self._sending.done()
+
     async def run(
         self, channel: Callable[[], Channel], deadline: Deadline, judge: Callable[[Delta], None]
     ) -> None:

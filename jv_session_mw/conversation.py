@@ -1,7 +1,8 @@
 """What a handler holds: state and messages under one id, saved without being asked."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Generic
 
@@ -39,9 +40,8 @@ class Conversation(Generic[S]):
     """
 
     __slots__ = (
-        "_channel", "_commits", "_connect", "_copy", "_deadline", "_id", "_replies", "_rules",
-        "_window", "asked_for_id", "handed_out", "is_loaded", "is_new",
-        "known", "owner",
+        "_channel", "_commits", "_connect", "_copy", "_deadline", "_id", "_inflight", "_replies",
+        "_rules", "_window", "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class Conversation(Generic[S]):
         self._deadline = deadline
         self._copy = WorkingCopy(codec, kind, self._fetch_older)
         self._commits = Commits(self._copy, inflight)
+        self._inflight = inflight
         self._replies: list[Reply] = []
 
     @property
@@ -224,6 +225,15 @@ class Conversation(Generic[S]):
         self._copy.rebase(snapshot)
         self.is_new = not snapshot.version and not snapshot.fallback
         self.is_loaded = True
+
+    @property
+    def may_be_unsaved(self) -> bool:
+        """Whether a commit is under way, or something was touched that may have changed."""
+        return self._commits.under_way or self._copy.touched
+
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run *work* to its end, whatever becomes of this request."""
+        return self._inflight.spawn(work)
 
     async def commit(self, deadline: Deadline) -> None:
         """Store what has changed; nothing at all when a value is refused."""

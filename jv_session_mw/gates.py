@@ -1,5 +1,6 @@
 """One exchange, and the moments at which it commits."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -21,13 +22,14 @@ NO_BODY = frozenset({204, 205, 304})
 class Visit(Struct):
     """A client's request as it came in: what it presented, and the conversation it got.
 
-    The deadline spans the store work that the middleware does by itself.
+    The deadline, of *seconds*, spans the store work that the middleware does by itself.
     """
 
     conversation: Conversation[Any]
     presented: Presented
     tokens: Tokens
     deadline: Deadline
+    seconds: float
 
 
 class Exchange:
@@ -42,6 +44,7 @@ class Exchange:
         self.tokens = visit.tokens
         self.presented = visit.presented
         self.deadline = visit.deadline
+        self.seconds = visit.seconds
         self.forward = send
         self.started = False
         self.failure: SessionError | None = None
@@ -79,11 +82,14 @@ class Exchange:
         which waits for the task.
         """
         self.conversation.interrupt_replies()
+        if not self.conversation.may_be_unsaved:
+            return
+        last = self.conversation.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(FINAL_COMMIT_SECONDS):
-                await self._commit_last()
+            await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
 
     async def _commit_last(self) -> None:
+        self.deadline = Deadline(self.seconds)  # the client does not wait for this one
         try:
             await self.commit_rest()
         except SessionError as error:
@@ -169,13 +175,12 @@ class HttpExchange(Exchange):
 class SocketExchange(Exchange):
     """Commits before each `receive()` that follows a message, and at the end.
 
-    Each turn has a deadline of its own, of *seconds*: a socket may be open for hours.
+    Each turn has a deadline of its own: a socket may be open for hours.
     """
 
-    def __init__(self, visit: Visit, receive: Receive, send: Send, *, seconds: float) -> None:
+    def __init__(self, visit: Visit, receive: Receive, send: Send) -> None:
         super().__init__(visit, send)
         self._receive = receive
-        self._seconds = seconds
         self._in_turn = False
 
     async def send(self, message: Message) -> None:
@@ -197,7 +202,7 @@ class SocketExchange(Exchange):
         if not self._in_turn:
             return
         self._in_turn = False
-        self.deadline = Deadline(self._seconds)
+        self.deadline = Deadline(self.seconds)
         await self.commit_rest()
         await self.conversation.refresh_ttl(self.deadline)
 

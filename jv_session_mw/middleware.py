@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.channel import Deadline
+from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import (
     ConfigurationError,
     StoreUnavailable,
@@ -83,7 +84,7 @@ class ConversationMiddleware:
             await refuse(error, scope, send)
             return
         scope.setdefault("state", {})[STATE_KEY] = conversation
-        visit = Visit(conversation, presented, self._tokens, deadline)
+        visit = Visit(conversation, presented, self._tokens, deadline, self.store.deadline)
         if scope["type"] == "http":
             await self._http(visit, scope, receive, send)
         else:
@@ -104,7 +105,7 @@ class ConversationMiddleware:
             await self._fail(exchange, scope, send)
 
     async def _socket(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = SocketExchange(visit, receive, send, seconds=self.store.deadline)
+        exchange = SocketExchange(visit, receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         finally:
@@ -121,7 +122,7 @@ class ConversationMiddleware:
     def _concerns(self, scope: Scope) -> bool:
         if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
             return False
-        if STATE_KEY in scope.get("state", ()):
+        if isinstance(scope.get("state", {}).get(STATE_KEY), Conversation):
             return False  # another of our middlewares, further out, has it already
         path = scope["path"]
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)

@@ -45,7 +45,6 @@ class WorkingCopy(Generic[S]):
         self._codec = codec
         self._kind = kind
         self._fetch = fetch
-        self._unsure: Delta | None = None
         self.rebase(MISSING)
 
     def rebase(self, snapshot: Snapshot) -> None:
@@ -59,7 +58,6 @@ class WorkingCopy(Generic[S]):
             self._codec.check(data, f"message {seq}")
         self._take(snapshot)
         self.committed = False
-        self._unsure = None
         self.discard()
 
     @property
@@ -69,6 +67,7 @@ class WorkingCopy(Generic[S]):
 
     def discard(self) -> None:
         """Forget what was changed since the last save."""
+        self._unsure: Delta | None = None
         self._state: S | None = None
         self._seen: dict[str, bytes] = {}
         self._messages: Messages | None = None

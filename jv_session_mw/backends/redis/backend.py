@@ -76,7 +76,7 @@ class RedisBackend:
 
     async def load(self, key: str, window: int, timeout: float) -> Snapshot:
         names = redis_keys(self._prefix, key)
-        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, *names, window)
+        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, *names, -window)
         answer = cast("list[Reply]", reply)
         if answer[0] != b"found":
             return DELETED if answer[0] == b"deleted" else MISSING

@@ -1,4 +1,4 @@
--- KEYS: hash, list, tombstone. ARGV: window (0 for all messages).
+-- KEYS: hash, list, tombstone. ARGV: where the window begins, counted from the end (0: all).
 -- Answers {'found', ttl, total, fields, messages}, {'missing'} or {'deleted'}; writes nothing.
 if redis.call('EXISTS', KEYS[3]) == 1 then
   return {'deleted'}
@@ -17,5 +17,5 @@ return {
   redis.call('PTTL', KEYS[1]),
   redis.call('LLEN', KEYS[2]),
   redis.call('HGETALL', KEYS[1]),
-  redis.call('LRANGE', KEYS[2], -tonumber(ARGV[1]), -1),
+  redis.call('LRANGE', KEYS[2], ARGV[1], -1),
 }
