@@ -280,7 +280,7 @@ class Conversation(Generic[S]):
         first = self._copy.first_seq
         older = await self.channel.older(first, count, Deadline(self._deadline))
         messages = self._copy.prepend(older)
-        if len(messages) < count:
+        if not messages:
             self._copy.messages.unseen = 0
         return messages
 

@@ -18,8 +18,8 @@ class Answered(Protocol):
 class Reply:
     """Collects what is streamed and appends one message at the end.
 
-    `async with conversation.reply() as reply:` around the stream, `reply.write(token)` for each
-    piece. When it is cut off, because the client hung up or the model failed, what there is by
+    `async with conversation.reply() as reply:` around the stream (`with` in a generator that is
+    not async), `reply.write(token)` for each piece. When it is cut off, because the client hung up or the model failed, what there is by
     then is kept and marked `"interrupted": true`. An empty reply leaves no message.
     """
 
@@ -47,6 +47,20 @@ class Reply:
         """Append what there is, marked; without effect when the reply has ended already."""
         self._end({"interrupted": True})
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.interrupt()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -57,10 +71,7 @@ class Reply:
         traceback: TracebackType | None,
     ) -> None:
         # Nothing is awaited here: a cancelled generator gets no further.
-        if kind is None:
-            self.finish()
-        else:
-            self.interrupt()
+        self.__exit__(kind, error, traceback)
 
     def _end(self, mark: Message) -> None:
         parts, self._parts = self._parts, []

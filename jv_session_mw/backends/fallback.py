@@ -69,9 +69,13 @@ class FallbackBackend:
     async def older(
         self, key: str, before: int, count: int, timeout: float
     ) -> list[tuple[int, bytes]]:
-        if key in self.kept:
-            return await self.kept.older(key, before, count, timeout)
-        return await self._or(lambda backend: backend.older(key, before, count, timeout))
+        """Ask memory first: what it has of a log is its end, and the same as the primary's.
+
+        What neither has now is unreachable, not absent, and raises `StoreUnavailable`.
+        """
+        memory = self.kept if key in self.kept else self.copies
+        held = await memory.older(key, before, count, timeout)
+        return held or await self._primary.older(key, before, count, timeout)
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         if key in self.kept:
@@ -80,6 +84,8 @@ class FallbackBackend:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
             return replace(self._take_over(key, changes), fallback=error.reason)
+        if key in self.kept:  # by another commit, whose reply was lost while this one's was not
+            return replace(self.kept.apply(key, changes), fallback=KEPT)
         if outcome.status == "committed":
             self.copies.follow(key, changes, outcome, self._window)
         elif outcome.status == "gone":

@@ -41,6 +41,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._starting = 0
 
     def send(self, *command: Argument) -> asyncio.Future[Reply]:
         """Queue *command* and return the future of its reply.
@@ -66,8 +67,9 @@ class Batcher:
         self._waiting.clear()
 
     def _open_lane(self) -> None:
-        if len(self._lanes) >= LANES or len(self._lanes) * DEPTH >= len(self._waiting):
+        if len(self._lanes) >= LANES or self._starting * DEPTH >= len(self._waiting):
             return
+        self._starting += 1
         # In the context of its first request, so that a Redis span has a parent in its trace.
         lane = self._loop.create_task(self._drive(), context=self._waiting[0].context)
         self._lanes.add(lane)
@@ -97,6 +99,7 @@ class Batcher:
                 waiting.reply.set_result(reply)
 
     def _take(self) -> list[Waiting]:
+        self._starting -= 1
         batch: list[Waiting] = []
         while self._waiting and len(batch) < DEPTH:
             waiting = self._waiting.popleft()
