@@ -19,8 +19,9 @@ class Reply:
     """Collects what is streamed and appends one message at the end.
 
     `async with conversation.reply() as reply:` around the stream (`with` in a generator that is
-    not async), `reply.write(token)` for each piece. When it is cut off, because the client hung up or the model failed, what there is by
-    then is kept and marked `"interrupted": true`. An empty reply leaves no message.
+    not async), `reply.write(token)` for each piece. When it is cut off, because the client hung
+    up or the model failed, what there is by then is kept and marked `"interrupted": true`. An
+    empty reply leaves no message.
     """
 
     __slots__ = ("_conversation", "_parts", "message")

@@ -69,13 +69,20 @@ class FallbackBackend:
     async def older(
         self, key: str, before: int, count: int, timeout: float
     ) -> list[tuple[int, bytes]]:
-        """Ask memory first: what it has of a log is its end, and the same as the primary's.
+        """Look for what memory kept there first: beyond it lies what only the primary has.
 
-        What neither has now is unreachable, not absent, and raises `StoreUnavailable`.
+        Messages that nothing can reach now are not absent: that raises `StoreUnavailable`.
         """
-        memory = self.kept if key in self.kept else self.copies
-        held = await memory.older(key, before, count, timeout)
-        return held or await self._primary.older(key, before, count, timeout)
+        held = await self.kept.older(key, before, count, timeout)
+        if held:
+            return held
+        try:
+            return await self._primary.older(key, before, count, timeout)
+        except StoreUnavailable:
+            held = await self.copies.older(key, before, count, timeout)
+            if not held:
+                raise
+            return held
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         if key in self.kept:
