@@ -95,9 +95,13 @@ class Outcome(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """How a backend is: `away` while it does not answer, and how much this process holds."""
+    """How a backend is.
 
-    away: bool = False
+    `degraded` while memory stands in for what does not answer; `in_memory` is how many
+    conversations this process holds.
+    """
+
+    degraded: bool = False
     last_error: str | None = None
     in_memory: int = 0
 

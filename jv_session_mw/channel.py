@@ -42,6 +42,10 @@ class Channel:
         self.id = id
         self.key = key
 
+    def name_request(self) -> None:
+        """Put the conversation's name in traces on the span that was current at the entry."""
+        self._telemetry.name_span(self.id, self._parent)
+
     async def load(self, window: int, deadline: Deadline) -> Snapshot:
         with self._call("load") as call, _Spent(deadline):
             snapshot = await self._backend.load(self.key, window, deadline.left)

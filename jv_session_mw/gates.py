@@ -54,7 +54,10 @@ class Exchange:
         if self.conversation.deleted:
             headers = self.tokens.revoke() if self.presented.id is not None else []
         else:
-            headers = self.tokens.issue(self.conversation.channel.id, self.presented)
+            channel = self.conversation.channel
+            headers = self.tokens.issue(channel.id, self.presented)
+            if channel.id != self.presented.id:
+                channel.name_request()
         if headers:
             message["headers"] = [*message.get("headers", ()), *headers, *self._caching(message)]
 

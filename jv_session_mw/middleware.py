@@ -76,7 +76,7 @@ class ConversationMiddleware:
         conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
         deadline = Deadline(self.store.deadline)
         if presented.id is not None:
-            self.store.telemetry.name_server_span(presented.id)
+            conversation.channel.name_request()
         try:
             if not self._lazy and presented.id is not None:
                 await conversation.load_within(deadline)

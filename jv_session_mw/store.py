@@ -203,15 +203,15 @@ class ConversationStore(Generic[S]):
         return StoreHealth(
             connected=failure is None,
             latency_ms=latency_ms,
-            using_fallback=condition.away,
+            using_fallback=condition.degraded,
             last_error=failure or condition.last_error,
             conversations=condition.in_memory,
         )
 
     @property
     def degraded(self) -> bool:
-        """Whether the store is away, by what the last calls saw."""
-        return self._backend.condition().away
+        """Whether memory stands in for the store, by what the last calls saw."""
+        return self._backend.condition().degraded
 
     @property
     def in_memory(self) -> int:

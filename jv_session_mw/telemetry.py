@@ -142,9 +142,9 @@ class Telemetry:
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
         return StoreCall(self, operation, span, parent)
 
-    def name_server_span(self, id: str) -> None:
-        """Put the id's name on the current span, so that one query finds all turns."""
-        span = trace.get_current_span()
+    def name_span(self, id: str, of: context.Context) -> None:
+        """Put the id's name on the server's span, so that one query finds all turns."""
+        span = trace.get_current_span(of)
         if span.is_recording():
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from jv_session_mw.backends.base import Backend
+from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import GONE, Changes, Condition, Outcome, Rules, Snapshot
 from jv_session_mw.errors import StoreUnavailable
@@ -27,7 +28,7 @@ class FallbackBackend:
     a conversation stays in memory until its TTL, and nothing of it is migrated.
     """
 
-    def __init__(self, primary: Backend, rules: Rules, *, window: int) -> None:
+    def __init__(self, primary: GuardedBackend, rules: Rules, *, window: int) -> None:
         self._primary = primary
         self._window = window
         self.kept = MemoryBackend(
@@ -51,7 +52,11 @@ class FallbackBackend:
         await self._primary.ping(timeout)
 
     def condition(self) -> Condition:
-        return replace(self._primary.condition(), in_memory=len(self.kept) + len(self.copies))
+        return Condition(
+            degraded=self._primary.is_away,
+            last_error=self._primary.last_error,
+            in_memory=len(self.kept) + len(self.copies),
+        )
 
     async def load(self, key: str, window: int, timeout: float) -> Snapshot:
         if key in self.kept:

@@ -51,7 +51,7 @@ class GuardedBackend:
         await self._ask(self._backend.ping(timeout))
 
     def condition(self) -> Condition:
-        return Condition(away=self.is_away, last_error=self.last_error)
+        return Condition(last_error=self.last_error)
 
     async def load(self, key: str, window: int, timeout: float) -> Snapshot:
         self._refuse_if_open()
