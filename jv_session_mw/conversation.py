@@ -137,10 +137,13 @@ class Conversation(Generic[S]):
         return bool(self._copy.snapshot.fallback)
 
     def reply(self, role: str = "assistant", **fields: Any) -> Reply:
-        """Return a `Reply` that becomes one message of *role* with *fields*."""
-        self._require_loaded()
+        """Return a `Reply` that becomes one message of *role* with *fields*.
+
+        Raises `UnreadableConversation` now rather than when the stream is cut off.
+        """
         self.asked_for_id = True
-        reply = Reply(self, {"role": role, "content": "", **fields})
+        _ = self.messages
+        reply = Reply({"role": role, "content": "", **fields}, self._append, self._replies)
         self._replies.append(reply)
         return reply
 
@@ -265,9 +268,8 @@ class Conversation(Generic[S]):
         for reply in list(self._replies):
             reply.interrupt()
 
-    def reply_ended(self, reply: Reply) -> None:
-        if reply in self._replies:
-            self._replies.remove(reply)
+    def _append(self, message: Message) -> None:
+        self.messages.append(message)
 
     def _require_loaded(self) -> None:
         if not self.is_loaded:

@@ -49,8 +49,11 @@ class Exchange:
         self.started = False
         self.failure: SessionError | None = None
 
-    def hand_out_token(self, message: Message) -> None:
-        """Add the token's headers to the message that opens the response."""
+    def with_token(self, message: Message) -> Message:
+        """Return the message that opens the response, with the headers that carry the token.
+
+        A new message: the app's own may be a constant that it sends to every client.
+        """
         if self.conversation.deleted:
             headers = self.tokens.revoke() if self.presented.id is not None else []
         else:
@@ -58,8 +61,10 @@ class Exchange:
             headers = self.tokens.issue(channel.id, self.presented)
             if channel.id != self.presented.id:
                 channel.name_request()
-        if headers:
-            message["headers"] = [*message.get("headers", ()), *headers, *self._caching(message)]
+        if not headers:
+            return message
+        headers = [*message.get("headers", ()), *headers, *self._caching(message)]
+        return {**message, "headers": headers}
 
     def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
         """A token is for one client: no shared cache may keep the answer that carries it."""
@@ -114,7 +119,7 @@ class HttpExchange(Exchange):
         if self.failure is not None:
             return  # refused already: the app's own answer is not true any more
         if message["type"] == "http.response.start":
-            await self._before_start(message)
+            message = await self._before_start(message)
         elif self._is_last(message):
             await self._before_end()
         await self.forward(message)
@@ -124,7 +129,7 @@ class HttpExchange(Exchange):
         if not self.started and not self._commit_on_error:
             self.conversation.discard()
 
-    async def _before_start(self, message: Message) -> None:
+    async def _before_start(self, message: Message) -> Message:
         if message["status"] >= 500 and not self._commit_on_error:
             self.conversation.discard()
         try:
@@ -137,8 +142,7 @@ class HttpExchange(Exchange):
             raise
         self.started = True
         self._expects_trailers = bool(message.get("trailers"))
-        if self._needs_token(message):
-            self.hand_out_token(message)
+        return self.with_token(message) if self._needs_token(message) else message
 
     async def _before_end(self) -> None:
         if self._ended:
@@ -189,7 +193,7 @@ class SocketExchange(Exchange):
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
             self.started = True
-            self.hand_out_token(message)
+            message = self.with_token(message)
         elif message["type"] == "websocket.close":
             await self._end_turn()
         await self.forward(message)

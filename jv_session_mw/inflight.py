@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import TypeVar
 
-from jv_session_mw.errors import StoreError
+from jv_session_mw.errors import SessionError
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -39,5 +39,5 @@ class InFlight:
         if task.cancelled():
             return
         error = task.exception()
-        if error is not None and not isinstance(error, StoreError):
-            logger.debug("a commit failed", exc_info=error)
+        if error is not None and not isinstance(error, SessionError):
+            logger.error("a commit failed unexpectedly", exc_info=error)

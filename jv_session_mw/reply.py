@@ -1,18 +1,10 @@
 """The answer of the model, collected while it is streamed, stored as one message."""
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from jv_session_mw.messages import Message, Messages
-
-
-class Answered(Protocol):
-    """What a reply belongs to."""
-
-    @property
-    def messages(self) -> Messages: ...
-
-    def reply_ended(self, reply: "Reply") -> None: ...
+from jv_session_mw.messages import Message
 
 
 class Reply:
@@ -24,10 +16,13 @@ class Reply:
     empty reply leaves no message.
     """
 
-    __slots__ = ("_conversation", "_parts", "message")
+    __slots__ = ("_append", "_open", "_parts", "message")
 
-    def __init__(self, conversation: Answered, message: Message) -> None:
-        self._conversation = conversation
+    def __init__(
+        self, message: Message, append: Callable[[Message], None], open_replies: list["Reply"]
+    ) -> None:
+        self._append = append
+        self._open = open_replies
         self._parts: list[str] = []
         self.message = message
 
@@ -78,5 +73,6 @@ class Reply:
         parts, self._parts = self._parts, []
         if parts:
             self.message.update(content="".join(parts), **mark)
-            self._conversation.messages.append(self.message)
-        self._conversation.reply_ended(self)
+            self._append(self.message)
+        if self in self._open:
+            self._open.remove(self)

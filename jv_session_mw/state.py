@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from jv_session_mw.errors import ConfigurationError, UnreadableConversation
+from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
 
 S = TypeVar("S")
 
@@ -30,7 +30,9 @@ class StateKind(Protocol[S]):
         """Return the state, or raise `UnreadableConversation` when the values do not fit."""
         ...
 
-    def explode(self, state: S) -> Mapping[str, object]: ...
+    def explode(self, state: S) -> Mapping[str, object]:
+        """Return the named values, or raise `UnsupportedValue`."""
+        ...
 
 
 def state_kind(state_type: type[S]) -> StateKind[S]:
@@ -82,7 +84,10 @@ class StructKind(Generic[S]):
             raise UnreadableConversation("state", _misfit(self._type, error)) from error
 
     def explode(self, state: S) -> Mapping[str, object]:
-        values = msgspec.to_builtins(state, builtin_types=_KEPT, str_keys=True)
+        try:
+            values = msgspec.to_builtins(state, builtin_types=_KEPT, str_keys=True)
+        except (TypeError, RecursionError) as error:
+            raise UnsupportedValue("state", str(error)) from error
         return cast("dict[str, object]", values)
 
 
@@ -110,7 +115,10 @@ class ModelKind:
             raise UnreadableConversation("state", _misfit(self._type, error)) from error
 
     def explode(self, state: Model) -> Mapping[str, object]:
-        return state.model_dump(mode="json")
+        try:
+            return state.model_dump(mode="json")
+        except ValueError as error:  # PydanticSerializationError is one
+            raise UnsupportedValue("state", str(error)) from error
 
 
 def _typed(state_type: type[S]) -> StateKind[S]:

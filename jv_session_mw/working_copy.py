@@ -208,7 +208,11 @@ class WorkingCopy(Generic[S]):
         return value
 
     def _collect_state(self, state: S, changes: Changes, refused: list[SessionError]) -> None:
-        values = self._kind.explode(state)
+        try:
+            values = self._kind.explode(state)
+        except UnsupportedValue as error:
+            refused.append(error)
+            return
         for name, value in values.items():
             seen = self._seen.get(name)
             if seen is not None and self._codec.unchanged(value, seen):
