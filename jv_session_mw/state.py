@@ -81,7 +81,8 @@ class StructKind(Generic[S]):
         try:
             return msgspec.convert(values, self._type, builtin_types=_KEPT, str_keys=True)
         except msgspec.ValidationError as error:
-            raise UnreadableConversation("state", _misfit(self._type, error)) from error
+            reason = f"its fields do not fit {self._type.__qualname__} ({error})"
+            raise UnreadableConversation("state", reason) from error
 
     def explode(self, state: S) -> Mapping[str, object]:
         try:
@@ -112,7 +113,9 @@ class ModelKind:
         try:
             return cast("Model", self._type.model_validate(known, by_name=True))
         except ValueError as error:
-            raise UnreadableConversation("state", _misfit(self._type, error)) from error
+            # Pydantic's message shows the values, which have no place in a log.
+            reason = f"its fields do not fit {self._type.__qualname__}"
+            raise UnreadableConversation("state", reason) from error
 
     def explode(self, state: Model) -> Mapping[str, object]:
         try:
@@ -136,7 +139,3 @@ def _typed(state_type: type[S]) -> StateKind[S]:
         f"state_type={state_type.__qualname__} is not supported: "
         "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
     )
-
-
-def _misfit(state_type: type, error: Exception) -> str:
-    return f"its fields do not fit {state_type.__qualname__} ({error})"

@@ -54,36 +54,38 @@ class GuardedBackend:
         return Condition(last_error=self.last_error)
 
     async def load(self, key: str, window: int, timeout: float) -> Snapshot:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.load(key, window, timeout))
 
     async def older(
         self, key: str, before: int, count: int, timeout: float
     ) -> list[tuple[int, bytes]]:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.older(key, before, count, timeout))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.commit(key, changes, timeout))
 
     async def touch(self, key: str, timeout: float) -> int:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.touch(key, timeout))
 
     async def delete(self, key: str, timeout: float) -> bool:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.delete(key, timeout))
 
     async def has(self, key: str, timeout: float) -> bool:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.has(key, timeout))
 
     async def keys(self, timeout: float) -> list[str]:
-        self._refuse_if_open()
+        self._refuse_early(timeout)
         return await self._ask(self._backend.keys(timeout))
 
-    def _refuse_if_open(self) -> None:
+    def _refuse_early(self, timeout: float) -> None:
+        if timeout <= 0:  # the request has spent its time; that says nothing new of the store
+            raise StoreUnavailable("the time for the store is spent", reason="deadline")
         if not self._breaker.is_open:
             return
         self._start_probe()
