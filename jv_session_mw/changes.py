@@ -108,4 +108,5 @@ class Condition(Struct, frozen=True):
 
 GONE = Outcome(status="gone")
 MISSING = Snapshot()
+MISSING_WHILE_AWAY = Snapshot(fallback="away")
 DELETED = Snapshot(deleted=True)

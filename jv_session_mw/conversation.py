@@ -56,6 +56,7 @@ class Conversation(Generic[S]):
         rules: Rules,
         window: int,
         deadline: float,
+        snapshot: Snapshot = MISSING,
     ) -> None:
         self.owner = owner
         self.is_new = True
@@ -69,7 +70,7 @@ class Conversation(Generic[S]):
         self._rules = rules
         self._window = window
         self._deadline = deadline
-        self._copy = WorkingCopy(codec, kind, self._fetch_older)
+        self._copy = WorkingCopy(codec, kind, self._fetch_older, snapshot)
         self._commits = Commits(self._copy, inflight)
         self._inflight = inflight
         self._replies: list[Reply] = []

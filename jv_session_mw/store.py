@@ -11,7 +11,7 @@ from opentelemetry import context
 from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Rules
+from jv_session_mw.changes import MISSING, MISSING_WHILE_AWAY, Rules
 from jv_session_mw.channel import Channel, Deadline
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
@@ -118,6 +118,7 @@ class ConversationStore(Generic[S]):
             key = encode_key(id, owner)
             return Channel(self._backend, self.telemetry, parent, id, key)
 
+        begins_degraded = id is None and self.degraded
         return Conversation(
             id,
             owner,
@@ -128,6 +129,7 @@ class ConversationStore(Generic[S]):
             rules=self.rules,
             window=self._window,
             deadline=self.deadline,
+            snapshot=MISSING_WHILE_AWAY if begins_degraded else MISSING,
         )
 
     async def get(self, id: str, *, owner: str | None = None) -> dict[str, Any] | None:

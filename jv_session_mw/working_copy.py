@@ -40,12 +40,16 @@ class WorkingCopy(Generic[S]):
     )  # fmt: skip
 
     def __init__(
-        self, codec: Codec, kind: StateKind[S], fetch: Callable[[int], Awaitable[list[Message]]]
+        self,
+        codec: Codec,
+        kind: StateKind[S],
+        fetch: Callable[[int], Awaitable[list[Message]]],
+        snapshot: Snapshot = MISSING,
     ) -> None:
         self._codec = codec
         self._kind = kind
         self._fetch = fetch
-        self.rebase(MISSING)
+        self.rebase(snapshot)
 
     def rebase(self, snapshot: Snapshot) -> None:
         """Begin again from *snapshot*; objects handed out before are no longer looked at.

@@ -143,4 +143,5 @@ class GuardedBackend:
                     break
         self._breaker.close()
         self.is_away = False
+        self.last_error = None
         logger.info("conversation store back: new conversations use it again")
