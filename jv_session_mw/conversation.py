@@ -83,7 +83,10 @@ class Conversation(Generic[S]):
 
     @property
     def state(self) -> S:
-        """The app's own data; raises `UnreadableConversation` when it cannot be read."""
+        """The app's own data; raises `UnreadableConversation` when it cannot be read.
+
+        Assigning another type than the store's raises `UnsupportedValue`.
+        """
         self._require_loaded()
         return self._copy.state
 
@@ -94,15 +97,20 @@ class Conversation(Generic[S]):
 
     @property
     def messages(self) -> Messages:
-        """The last messages; raises `UnreadableConversation` when they cannot be read."""
+        """The last messages; raises `UnreadableConversation` when they cannot be read.
+
+        Assigning a list makes it the whole log, also in place of older messages.
+        """
         self._require_loaded()
         return self._copy.messages
 
     @messages.setter
     def messages(self, messages: list[Message]) -> None:
         held = self.messages
-        if messages is not held:
-            held[:] = messages
+        if messages is not held:  # as it is after +=
+            whole = list(messages)
+            held.clear()
+            held.extend(whole)
 
     @property
     def version(self) -> int:
@@ -282,6 +290,7 @@ class Conversation(Generic[S]):
     async def _fetch_older(self, count: int) -> list[Message]:
         first = self._copy.first_seq
         older = await self.channel.older(first, count, Deadline(self._deadline))
+        await self._commits.settled()  # it would absorb a log without them
         messages = self._copy.prepend(older)
         if not messages:
             self._copy.messages.unseen = 0

@@ -25,6 +25,7 @@ class StateKind(Protocol[S]):
     """
 
     names: frozenset[str] | None
+    state_type: type
 
     def build(self, values: dict[str, object]) -> S:
         """Return the state, or raise `UnreadableConversation` when the values do not fit."""
@@ -62,6 +63,7 @@ class DictKind:
     """A plain dict: every key is a field."""
 
     names: frozenset[str] | None = None
+    state_type: type = dict
 
     def build(self, values: dict[str, object]) -> dict[str, object]:
         return values
@@ -75,13 +77,13 @@ class StructKind(Generic[S]):
 
     def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
         self.names: frozenset[str] | None = names
-        self._type = state_type
+        self.state_type = state_type
 
     def build(self, values: dict[str, object]) -> S:
         try:
-            return msgspec.convert(values, self._type, builtin_types=_KEPT, str_keys=True)
+            return msgspec.convert(values, self.state_type, builtin_types=_KEPT, str_keys=True)
         except msgspec.ValidationError as error:
-            reason = f"its fields do not fit {self._type.__qualname__} ({error})"
+            reason = f"its fields do not fit {self.state_type.__qualname__} ({error})"
             raise UnreadableConversation("state", reason) from error
 
     def explode(self, state: S) -> Mapping[str, object]:
@@ -106,15 +108,15 @@ class ModelKind:
 
     def __init__(self, state_type: type[Model], names: frozenset[str]) -> None:
         self.names: frozenset[str] | None = names
-        self._type = state_type
+        self.state_type = state_type
 
     def build(self, values: dict[str, object]) -> Model:
         known = {name: value for name, value in values.items() if name in (self.names or ())}
         try:
-            return cast("Model", self._type.model_validate(known, by_name=True))
+            return cast("Model", self.state_type.model_validate(known, by_name=True))
         except ValueError as error:
             # Pydantic's message shows the values, which have no place in a log.
-            reason = f"its fields do not fit {self._type.__qualname__}"
+            reason = f"its fields do not fit {self.state_type.__qualname__}"
             raise UnreadableConversation("state", reason) from error
 
     def explode(self, state: Model) -> Mapping[str, object]:

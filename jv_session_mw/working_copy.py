@@ -89,6 +89,9 @@ class WorkingCopy(Generic[S]):
 
     @state.setter
     def state(self, state: S) -> None:
+        if not isinstance(state, self._kind.state_type):
+            name = self._kind.state_type.__qualname__
+            raise UnsupportedValue("state", f"this store's state is a {name}")
         if self._state is None:
             self._decode_state()
         self._state = state

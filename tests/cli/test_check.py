@@ -27,7 +27,7 @@ def test_a_good_environment_is_said_to_be_good_and_nothing_stays_behind(
     assert "loads, saves and deletes" in report
     assert "FIX" not in report
     with Redis(port=redis_server.port) as client:
-        left = cast("list[bytes]", client.keys())
+        left = cast("list[bytes]", client.keys())  # pyright: ignore[reportUnknownMemberType]
     assert [name for name in left if not name.endswith(b":d")] == []  # the tombstone expires
 
 
