@@ -22,6 +22,8 @@ from jv_session_mw.telemetry import Telemetry
 
 S = TypeVar("S", default=dict[str, Any])
 
+PARTS = frozenset({"host", "port", "db", "password", "tls"})
+
 # A reply that comes later than this finds nobody waiting; the connection is given up.
 READ_SHARE_OF_DEADLINE = 0.85
 
@@ -68,7 +70,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         _require_choice("fallback", fallback, ("memory", None))
         _require_choice("recovery", recovery, ("sticky",))
         _require_whole("window", window, least=1)
-        _require_whole("port", port, least=1)
+        _require_whole("port", port, least=1, most=65_535)
         _require_whole("db", db, least=0)
         _require_seconds("connect_timeout", connect_timeout)
         _require_seconds("deadline", deadline)
@@ -146,8 +148,11 @@ def create_conversation_store(**options: Any) -> ConversationStore:
         "password": settings.password,
         "ttl_seconds": settings.ttl_seconds,
     }
-    if "host" in options:
-        from_environment["url"] = None
+    if settings.url and "url" not in options and PARTS & options.keys():
+        raise ConfigurationError(
+            f"REDIS_URL is set and would win over {', '.join(sorted(PARTS & options.keys()))}: "
+            "pass url= instead, or unset it"
+        )
     store: ConversationStore = RedisConversationStore(**(from_environment | options))
     if settings.secret_keys:
         store.telemetry.key_ids(settings.secret_keys[0])
@@ -198,9 +203,9 @@ def _require_seconds(name: str, value: object) -> None:
         raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
 
 
-def _require_whole(name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name}={value!r}: give a whole number of at least {least}")
+def _require_whole(name: str, value: object, *, least: int, most: int = 2**53) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
 
 
 def _require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:

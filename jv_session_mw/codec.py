@@ -150,6 +150,13 @@ def _untag(value: object) -> object:
     return {name: _untag(item) for name, item in pairs.items()}
 
 
+def check_name(name: object) -> None:
+    """Raise `UnsupportedValue` unless *name* can be the name of a stored field."""
+    if not isinstance(name, str):
+        raise UnsupportedValue("state", f"its key {name!r} is not a string")
+    _text(name, "the name of a field in state")
+
+
 def _timedelta_parts(value: timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
 

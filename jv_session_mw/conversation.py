@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Generic
@@ -49,7 +50,7 @@ class Conversation(Generic[S]):
         id: str | None,
         owner: str | None,
         *,
-        connect: Callable[[str], Channel],
+        connect: Callable[[str, str | None], Channel],
         inflight: InFlight,
         codec: Codec,
         kind: StateKind[S],
@@ -192,15 +193,18 @@ class Conversation(Generic[S]):
         if self._id is not None:
             await self.channel.delete(Deadline(self._deadline))
 
-    async def rotate(self) -> None:
+    async def rotate(self, *, owner: str | None = None) -> None:
         """Move it to a new id, at a change of privilege such as a login; the old id is deleted.
 
+        *owner* is the principal it belongs to from now on, where the middleware names owners.
         The client gets the new token with this response, so call it before the response starts.
-        A request that is still under way with the old id finds it gone. The whole log is copied.
+        A request that is still under way with the old id finds it gone. The whole log is copied;
+        take `state` and `messages` anew afterwards.
         """
         self.asked_for_id = True
         await self.commit(Deadline(self._deadline))
         old = self._channel
+        self.owner = owner if owner is not None else self.owner
         self._id, self._channel, self.known = ids.mint(), None, False
         if old is None or not self.version:
             return
@@ -221,7 +225,7 @@ class Conversation(Generic[S]):
         if self._channel is None:
             if self._id is None:
                 self._id = ids.mint()
-            self._channel = self._connect(self._id)
+            self._channel = self._connect(self._id, self.owner)
         return self._channel
 
     @property
@@ -257,13 +261,14 @@ class Conversation(Generic[S]):
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read, once per tenth of it."""
-        snapshot = self._copy.snapshot
-        if self.deleted or not snapshot.version or self._copy.committed:
+        if self.deleted or not self.version:
             return
-        if snapshot.ttl_ms > self._rules.ttl_ms * TOUCH_BELOW:
+        # By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
+        if self._copy.expires_ms - time.time() * 1000 > self._rules.ttl_ms * TOUCH_BELOW:
             return
         try:
-            await self.channel.touch(deadline)
+            ttl_ms = await self.channel.touch(deadline)
+            self._copy.expires_ms = time.time() * 1000 + ttl_ms
         except StoreUnavailable:
             logger.debug("the TTL was not refreshed: the store is away")
 

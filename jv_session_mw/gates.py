@@ -73,11 +73,9 @@ class Exchange:
         return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
 
     async def commit_rest(self) -> None:
-        """Commit what can be committed. That a conversation is gone is no error of this turn."""
+        """Commit what can be committed, then raise for what cannot."""
         try:
             await self.conversation.commit_rest(self.deadline)
-        except ConversationGone:
-            return
         except ConversationConflict:
             self.conversation.discard()
             raise
@@ -100,6 +98,8 @@ class Exchange:
         self.deadline = Deadline(self.seconds)  # the client does not wait for this one
         try:
             await self.commit_rest()
+        except ConversationGone:
+            return
         except SessionError as error:
             # The response is over, so nobody can be told; a log is what remains.
             logger.error("the end of a turn was not stored: %s", error, exc_info=error)
@@ -150,6 +150,8 @@ class HttpExchange(Exchange):
         self._ended = True
         try:
             await self.commit_rest()
+        except ConversationGone:
+            return  # deleted meanwhile, on purpose: no error of this turn
         except SessionError as error:
             # The client must not see the end of a turn that is not stored.
             self.failure = error
@@ -173,6 +175,8 @@ class HttpExchange(Exchange):
             return True
         if conversation.asked_for_id:
             return True
+        if message["status"] >= 400:
+            return False
         # A body of unknown length is still to be written, and may change the conversation. So may
         # a background task, if the handler took the conversation and has not looked at it yet.
         # Who only read it for a finished answer gets no token.
@@ -182,7 +186,8 @@ class HttpExchange(Exchange):
 class SocketExchange(Exchange):
     """Commits before each `receive()` that follows a message, and at the end.
 
-    Each turn has a deadline of its own: a socket may be open for hours.
+    Each turn has a deadline of its own: a socket may be open for hours. What a turn's commit
+    raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
     """
 
     def __init__(self, visit: Visit, receive: Receive, send: Send) -> None:

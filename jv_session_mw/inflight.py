@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import TypeVar
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from jv_session_mw.errors import SessionError
 
@@ -15,10 +16,11 @@ T = TypeVar("T")
 class InFlight:
     """The tasks under way for one store."""
 
-    __slots__ = ("_tasks",)
+    __slots__ = ("_exchanges", "_tasks")
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
+        self._exchanges: set[asyncio.Future[None]] = set()
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Run *work* to its end, whatever becomes of whoever waits for it."""
@@ -27,12 +29,31 @@ class InFlight:
         task.add_done_callback(self._done)
         return task
 
+    @contextmanager
+    def exchange(self) -> Generator[None]:
+        """Make `drain` wait for what runs inside: its last commit may still be to come."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exchanges.add(ended)
+        try:
+            yield
+        finally:
+            self._exchanges.discard(ended)
+            ended.set_result(None)
+
     async def drain(self, seconds: float) -> None:
-        """Wait until all that is under way in this event loop has ended, *seconds* at most."""
+        """Wait until all that is under way in this event loop has ended, *seconds* at most.
+
+        A server that has cancelled its requests shuts down before they have noticed: they are
+        waited for as much as the commits that they start then.
+        """
         loop = asyncio.get_running_loop()
-        tasks = {task for task in self._tasks if task.get_loop() is loop}
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        until = loop.time() + seconds
+        while (pending := self._pending(loop)) and (left := until - loop.time()) > 0:
+            await asyncio.wait(pending, timeout=left)
+
+    def _pending(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Future[Any]]:
+        under_way: list[asyncio.Future[Any]] = [*self._tasks, *self._exchanges]
+        return [work for work in under_way if work.get_loop() is loop]
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

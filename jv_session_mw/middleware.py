@@ -55,11 +55,16 @@ class ConversationMiddleware:
         exclude: Sequence[str] = (),
         commit_on_error: bool = False,
     ) -> None:
-        if load not in ("eager", "lazy"):
-            raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
+        try:
+            _check(load, exclude)
+            self.store = store if store is not None else get_conversation_store()
+            self._tokens = _tokens(self.store, secret_keys, resolvers, secure)
+        except ConfigurationError as error:
+            # Starlette makes its middleware in the lifespan, where uvicorn takes an exception for
+            # an app without one and serves on. This line is then all that is seen at start.
+            logger.critical("the conversation middleware cannot start: %s", error)
+            raise
         self.app = app
-        self.store = store if store is not None else get_conversation_store()
-        self._tokens = _tokens(self.store, secret_keys, resolvers, secure)
         self._owner = owner
         self._lazy = load == "lazy"
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
@@ -85,10 +90,11 @@ class ConversationMiddleware:
             return
         scope.setdefault("state", {})[STATE_KEY] = conversation
         visit = Visit(conversation, presented, self._tokens, deadline, self.store.deadline)
-        if scope["type"] == "http":
-            await self._http(visit, scope, receive, send)
-        else:
-            await self._socket(visit, scope, receive, send)
+        with self.store.inflight.exchange():
+            if scope["type"] == "http":
+                await self._http(visit, scope, receive, send)
+            else:
+                await self._socket(visit, scope, receive, send)
 
     async def _http(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = HttpExchange(visit, send, commit_on_error=self._commit_on_error)
@@ -126,6 +132,13 @@ class ConversationMiddleware:
             return False  # another of our middlewares, further out, has it already
         path = scope["path"]
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
+
+
+def _check(load: str, exclude: Sequence[str]) -> None:
+    if load not in ("eager", "lazy"):
+        raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
+    if isinstance(exclude, str) or not all(prefix.strip("/") for prefix in exclude):
+        raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
 
 
 def _tokens(

@@ -4,7 +4,7 @@ import os
 from typing import Any, cast
 
 from jv_session_mw.changes import Changes, Put, Snapshot
-from jv_session_mw.codec import Codec
+from jv_session_mw.codec import Codec, check_name
 
 
 class PlainView:
@@ -41,6 +41,7 @@ class PlainView:
         else:
             log = []
         for name, item in fields.items():
+            check_name(name)
             data, base = self._codec.encode(item, f"state.{name}"), stored.fields.get(name)
             if data != base:
                 changes.fields[name] = Put(data, base)

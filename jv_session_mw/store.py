@@ -34,8 +34,8 @@ class ConversationStore(Generic[S]):
     """Opens conversations over a backend; `RedisConversationStore` and its sibling build it.
 
     Besides `open()` it keeps plain dicts under plain ids: `get`, `set`, `has`, `delete`,
-    `refresh_ttl`, `keys`, `size`, `clear`. Every call is bounded by *deadline* seconds, is one
-    span, and raises `StoreUnavailable` only when there is no fallback.
+    `refresh_ttl`, `keys`, `size`, `clear`. Every call is bounded by *deadline* seconds and is one
+    span. `StoreUnavailable` comes only without a fallback, or for what no fallback can know.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ConversationStore(Generic[S]):
         self._kind = kind
         self._window = window
         self._plain = PlainView(codec, messages_key)
-        self._inflight = InFlight()
+        self.inflight = InFlight()
         telemetry.watch(self)
 
     async def initialize(self) -> None:
@@ -73,7 +73,7 @@ class ConversationStore(Generic[S]):
 
     async def close(self) -> None:
         """Wait for the commits in flight, then close what this store opened."""
-        await self._inflight.drain(DRAIN_SECONDS)
+        await self.inflight.drain(DRAIN_SECONDS)
         await self._backend.close()
 
     async def __aenter__(self) -> Self:
@@ -114,7 +114,7 @@ class ConversationStore(Generic[S]):
         """Return the handle of a conversation that is not loaded yet; None is a new one."""
         parent = context.get_current()
 
-        def connect(id: str) -> Channel:
+        def connect(id: str, owner: str | None) -> Channel:
             key = encode_key(id, owner)
             return Channel(self._backend, self.telemetry, parent, id, key)
 
@@ -123,7 +123,7 @@ class ConversationStore(Generic[S]):
             id,
             owner,
             connect=connect,
-            inflight=self._inflight,
+            inflight=self.inflight,
             codec=self._codec,
             kind=self._kind,
             rules=self.rules,

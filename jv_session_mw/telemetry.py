@@ -204,6 +204,8 @@ class StoreCall:
         if self._detach is not None:
             context.detach(self._detach)
         failure = self._failure(kind) if kind is not None else ""
+        if self.result and self.span.is_recording():
+            self.span.set_attribute(RESULT.format(operation=self._operation), self.result)
         self.span.end()
         self._telemetry.measured(self._operation, seconds, self.result, failure)
 
@@ -212,7 +214,6 @@ class StoreCall:
         self.result = result
         if not self.span.is_recording():
             return
-        self.span.set_attribute(RESULT.format(operation=self._operation), result)
         self.span.set_attribute(TTL, ttl_ms / 1000)
         if version:
             self.span.set_attribute(VERSION, version)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Snapshot
-from jv_session_mw.codec import Codec
+from jv_session_mw.codec import Codec, check_name
 from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.messages import LogEdit, Logged, Message, Messages, diff
 from jv_session_mw.state import StateKind
@@ -36,7 +36,7 @@ class WorkingCopy(Generic[S]):
 
     __slots__ = (
         "_codec", "_fetch", "_fields", "_kind", "_log", "_messages", "_seen", "_state", "_unsure",
-        "committed", "expires_ms", "snapshot",
+        "expires_ms", "snapshot",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +61,6 @@ class WorkingCopy(Generic[S]):
         for seq, data in snapshot.messages:
             self._codec.check(data, f"message {seq}")
         self._take(snapshot)
-        self.committed = False
         self.discard()
 
     @property
@@ -163,7 +162,6 @@ class WorkingCopy(Generic[S]):
         self._unsure = None
         if outcome.status != "committed":
             return
-        self.committed = True
         changes = delta.changes
         fields = {name: data for name, data in self._fields.items() if name not in changes.removed}
         for name, put in changes.fields.items():
@@ -236,8 +234,7 @@ class WorkingCopy(Generic[S]):
         self, name: str, value: object, seen: bytes | None, changes: Changes
     ) -> None:
         where = f"state.{name}"
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue("state", f"its key {name!r} is not a string")
+        check_name(name)
         data = self._codec.encode(value, where)
         if seen is not None and self._same(data, seen, where):
             return

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _add(
     add_parser: Callable[..., argparse.ArgumentParser], name: str, text: str, action: Action
 ) -> argparse.ArgumentParser:
-    parser = add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser = add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(action=action)
     parser.add_argument(
         "--directory",

@@ -120,7 +120,8 @@ class RedisBackend:
             cursor, names = cast("tuple[int, list[bytes]]", reply)
             found.update(names)
             if cursor == 0:
-                return [key_of(self._prefix, name) for name in found]
+                keys = (key_of(self._prefix, name) for name in found)
+                return [key for key in keys if key is not None]
 
     async def _send(self, timeout: float, *command: Argument) -> Reply:
         try:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from jv_session_mw.backends.redis.failures import FOREIGN, translate
 from jv_session_mw.backends.redis.scripts import SOURCES
-from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.errors import StoreError, StoreUnavailable
 
 LANES = 4
 DEPTH = 64
@@ -20,6 +20,7 @@ Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Answer: TypeAlias = "Reply | Exception"
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
+NoScript = redis_errors.NoScriptError
 
 
 class Waiting(NamedTuple):
@@ -52,7 +53,10 @@ class Batcher:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many store calls are waiting", reason="overload")
         reply: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting.append(Waiting(command, reply, contextvars.copy_context()))
+        # Encoded here, so that what cannot be encoded is this caller's error and nobody else's.
+        name, *rest = command
+        encoded = [part.encode() if isinstance(part, str) else part for part in rest]
+        self._waiting.append(Waiting((name, *encoded), reply, contextvars.copy_context()))
         self._open_lane()
         return reply
 
@@ -86,17 +90,12 @@ class Batcher:
             return
         try:
             replies = await self._exchange([waiting.command for waiting in batch])
+            for waiting, reply in zip(batch, replies, strict=True):
+                _answer(waiting.reply, reply)
         except FOREIGN as error:
             _fail(batch, error)
-            return
-        except asyncio.CancelledError:
+        finally:
             _fail(batch, redis_errors.ConnectionError("the store was closed"))
-            raise
-        for waiting, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, Exception):
-                _fail([waiting], reply)
-            elif not waiting.reply.done():
-                waiting.reply.set_result(reply)
 
     def _take(self) -> list[Waiting]:
         self._starting -= 1
@@ -114,9 +113,12 @@ class Batcher:
             if type(error) is not redis_errors.ConnectionError:
                 raise  # a wrong password or a full server is no better the second time
             replies = await self._pipeline(commands)  # the pooled connection had died unnoticed
-        if any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScript)]
+        if unknown:  # a restarted or flushed server: nothing of these commands was done
             loads: list[Command] = [("SCRIPT", "LOAD", source) for source in SOURCES]
-            replies = (await self._pipeline(loads + commands))[len(loads) :]
+            again = await self._pipeline(loads + [commands[at] for at in unknown])
+            for at, reply in zip(unknown, again[len(loads) :], strict=True):
+                replies[at] = reply
         return replies
 
     async def _pipeline(self, commands: list[Command]) -> list[Answer]:
@@ -126,9 +128,22 @@ class Batcher:
         return await pipeline.execute(raise_on_error=False)
 
 
+def _answer(waiting: asyncio.Future[Reply], reply: Answer) -> None:
+    if waiting.done():
+        return
+    if isinstance(reply, Exception):
+        waiting.set_exception(_ours(reply))
+    else:
+        waiting.set_result(reply)
+
+
+def _ours(error: Exception) -> StoreError:
+    failure = translate(error)
+    failure.__cause__ = error
+    return failure
+
+
 def _fail(batch: list[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.reply.done():
-            failure = translate(error)
-            failure.__cause__ = error
-            waiting.reply.set_exception(failure)
+            waiting.reply.set_exception(_ours(error))

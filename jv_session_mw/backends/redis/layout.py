@@ -5,11 +5,16 @@
 braces are a hash tag: all three live in one Cluster slot.
 """
 
+import re
+
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import UnreadableConversation
 
 LAYOUT = "1"
 FIELD = b"."
+
+_WHOLE = re.compile(rb"[0-9]{1,15}")
+_COMMITS = re.compile(rb"\s*([\w-]+=[0-9]+,[0-9]+\s*)*")
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
@@ -24,9 +29,13 @@ def scan_pattern(prefix: str) -> str:
     return escaped + "{*}"
 
 
-def key_of(prefix: str, hash_key: bytes) -> str:
-    """Return the conversation's key from the name of its hash."""
-    return hash_key.decode()[len(prefix) + 1 : -1]
+def key_of(prefix: str, name: bytes) -> str | None:
+    """Return the conversation's key from the name of its hash, None for a foreign name."""
+    before, after = f"{prefix}{{".encode(), b"}"
+    if not (name.startswith(before) and name.endswith(after) and len(name) > len(before)):
+        return None
+    key = name[len(before) : -len(after)]
+    return None if not key.isascii() or b"{" in key or b"}" in key else key.decode()
 
 
 def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes]) -> Snapshot:
@@ -41,13 +50,13 @@ def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes])
             meta[name] = value
     if meta.get(b"@f") != LAYOUT.encode():
         raise UnreadableConversation("hash", "it was written by another program or version")
-    try:
-        version, created_ms = int(meta[b"@v"]), int(meta[b"@c"])
-    except (KeyError, ValueError) as error:
-        raise UnreadableConversation("hash", "its version or creation time is lost") from error
+    if not all(_WHOLE.fullmatch(meta.get(name, b"")) for name in (b"@v", b"@c", b"@n", b"@x")):
+        raise UnreadableConversation("hash", "one of its numbers is lost or corrupt")
+    if not _COMMITS.fullmatch(meta.get(b"@k", b"?")):
+        raise UnreadableConversation("hash", "its last commits are lost or corrupt")
     return Snapshot(
-        version=version,
-        created_ms=created_ms,
+        version=int(meta[b"@v"]),
+        created_ms=int(meta[b"@c"]),
         ttl_ms=max(0, ttl_ms),
         total=total,
         fields=fields,
@@ -62,7 +71,7 @@ def read_messages(log: list[bytes]) -> list[tuple[int, bytes]]:
 
 def _message(element: bytes) -> tuple[int, bytes]:
     seq, colon, value = element.partition(b":")
-    if not colon or not seq.isdigit():
+    if not colon or not _WHOLE.fullmatch(seq):
         raise UnreadableConversation("messages", "an element was written by another program")
     return int(seq), value
 

@@ -28,6 +28,17 @@ local function digest(value)
   return value and string.sub(redis.sha1hex(value), 1, 16) or ''
 end
 
+local function whole(text)
+  return text and #text <= 15 and string.match(text, '^%d+$') and tonumber(text)
+end
+
+local function are_commits(text)
+  for done in string.gmatch(text or '?', '%S+') do
+    if not string.match(done, '^[%w_-]+=%d+,%d+$') then return false end
+  end
+  return true
+end
+
 local function split(element)
   local seq, value = string.match(element, '^(%d+):(.*)$')
   return tonumber(seq), value
@@ -67,9 +78,9 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local version, created, seq, dies, commits = 0, now, 1, lifetime > 0 and now + lifetime or 0, ''
 if kind == 'hash' then
   local meta = redis.call('HMGET', hash, '@f', '@v', '@c', '@n', '@x', '@k')
-  version, created = tonumber(meta[2]), tonumber(meta[3])
-  seq, dies, commits = tonumber(meta[4]), tonumber(meta[5]), meta[6]
-  if meta[1] ~= ARGV[9] or not (version and created and seq and dies and commits) then
+  version, created = whole(meta[2]), whole(meta[3])
+  seq, dies, commits = whole(meta[4]), whole(meta[5]), meta[6]
+  if meta[1] ~= ARGV[9] or not (version and created and seq and dies and are_commits(commits)) then
     return redis.error_reply('UNREADABLE the hash is not of layout ' .. ARGV[9])
   end
 end

@@ -1,0 +1,1 @@
+"""A chat with a page of its own: `python -m examples.chat`."""

@@ -1,0 +1,192 @@
+"""From an address to a client: what cannot work is said at once, and a restart is survived."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from jv_session_mw.backends.redis.backend import RedisBackend
+from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.changes import Rules
+from jv_session_mw.cli.server import free_port
+from jv_session_mw.errors import ConfigurationError, StoreUnavailable
+from tests.backends.harness import (
+    KEY,
+    TIMEOUT,
+    TTL_MS,
+    Bytes,
+    address,
+    appends,
+    commit,
+    load,
+    redis_backend,
+    sets,
+    values,
+)
+from tests.servers import RedisServer
+
+SECRET = "pa55word"
+
+
+def parts(**changed: str | int | bool | None) -> Address:
+    defaults: dict[str, str | int | float | bool | None] = {
+        "url": None, "host": "127.0.0.1", "port": 6379, "db": 0, "password": None, "tls": False,
+        "connect_timeout": TIMEOUT, "read_timeout": TIMEOUT,
+    }  # fmt: skip
+    return Address(**(defaults | changed))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "localhost:6379",
+        "http://localhost",
+        "REDIS://",
+        "redis://",
+        "redis:///0",
+        "redis://:6379",
+        "redis://localhost:port",
+        "redis://localhost:70000",
+        "redis://localhost:0",
+        "redis://localhost/zero",
+        "redis://localhost/-1",
+        "redis://localhost/0/1",
+        "redis://[::1",
+        "redis://localhost?socket_timeout=soon",
+        "redis://localhost?db=zero",
+        "redis://localhost?nonsense=1",
+        "unix://",
+        f"http://:{SECRET}@localhost",
+        f"redis://:{SECRET}@localhost:port",
+        f"redis://:{SECRET}@localhost/zero",
+        f"redis://:{SECRET}@[::1",
+    ],
+)
+def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="REDIS_URL") as refused:
+        connector(address(url))
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://localhost/",
+        "redis://localhost:6379/15",
+        "redis://user:pass@host.example:6380/1",
+        "rediss://localhost",
+        "redis://[::1]:6379/0",
+        "unix:///run/redis.sock",
+        "redis://localhost?db=3",
+    ],
+)
+def test_a_url_that_names_a_server_makes_a_client(url: str) -> None:
+    client = connector(address(url))()
+    assert client.connection_pool.max_connections > 1
+
+
+async def test_host_and_port_reach_the_server(redis_server: RedisServer) -> None:
+    backend = RedisBackend(connector(parts(port=redis_server.port)), Rules(TTL_MS), prefix="conv:")
+    assert (await commit(backend, sets(a=b"1"))).version == 1
+    await backend.close()
+
+
+async def test_the_number_of_the_database_is_used(valkey: RedisServer) -> None:
+    stored = Bytes(valkey)
+    for at, connect in enumerate(
+        (connector(parts(port=valkey.port, db=3)), connector(address(f"{valkey.url}/3")))
+    ):
+        backend = RedisBackend(connect, Rules(TTL_MS), prefix=f"{at}:")
+        await commit(backend, sets(a=b"1"))
+        await backend.close()
+    assert stored.keys() == set()
+    stored.do("SELECT", 3)
+    assert stored.keys() == {b"0:{key}", b"1:{key}"}
+    stored.close()
+
+
+@pytest.mark.parametrize("given", [None, "wrong"])
+async def test_a_wrong_password_is_unavailable_and_not_shown(
+    own_valkey: RedisServer, given: str | None
+) -> None:
+    own_valkey.ask(f"CONFIG SET requirepass {SECRET}")
+    connect = connector(parts(port=own_valkey.port, password=given))
+    backend = RedisBackend(connect, Rules(TTL_MS), prefix="conv:")
+    with pytest.raises(StoreUnavailable) as refused:
+        await load(backend)
+    assert refused.value.reason == "auth"
+    assert SECRET not in str(refused.value)
+    assert "wrong" not in str(refused.value.__cause__).replace("WRONGPASS", "")
+    await backend.close()
+    right = RedisBackend(
+        connector(parts(port=own_valkey.port, password=SECRET)), Rules(TTL_MS), prefix="conv:"
+    )
+    await load(right)
+    await right.close()
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    backend = RedisBackend(connector(parts(port=free_port())), Rules(TTL_MS), prefix="conv:")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable) as refused:
+            await load(backend)
+        assert refused.value.reason == "connection"
+    with pytest.raises(StoreUnavailable):
+        await backend.open(TIMEOUT)
+    await backend.close()
+
+
+async def test_a_server_that_is_silent_is_unavailable_within_the_time(
+    own_valkey: RedisServer,
+) -> None:
+    backend = redis_backend(own_valkey)
+    await backend.ping(TIMEOUT)
+    own_valkey.freeze()
+    with pytest.raises(StoreUnavailable) as refused:
+        await backend.load(KEY, 50, 0.05)
+    assert refused.value.reason == "timeout"
+    own_valkey.thaw()
+    assert (await load(backend)).version == 0
+    await backend.close()
+
+
+async def test_a_restart_between_two_calls_is_survived(
+    new_valkey: Callable[..., RedisServer],
+) -> None:
+    server = new_valkey(persistent=True)
+    backend = redis_backend(server)
+    await commit(backend, appends(0, b"hi"))
+    for at in range(2):
+        server.restart()
+        assert values(await load(backend)) == [b"hi"]
+        server.restart()
+        assert (await commit(backend, sets(1, a=b"1"))).version == at + 2
+    await backend.close()
+
+
+async def test_a_restart_of_an_emptied_server_finds_nothing(own_valkey: RedisServer) -> None:
+    backend = redis_backend(own_valkey)
+    await commit(backend, appends(0, b"hi"))
+    own_valkey.restart()
+    assert (await commit(backend, appends(1, b"ho"))).status == "gone"
+    assert (await load(backend)).version == 0
+    await backend.close()
+
+
+def test_one_backend_serves_one_event_loop_after_another(valkey: RedisServer) -> None:
+    backend = redis_backend(valkey)
+
+    async def turn(version: int) -> int:
+        try:
+            return (await commit(backend, appends(version, b"hi"))).version
+        finally:
+            await backend.close()
+
+    assert [asyncio.run(turn(version)) for version in range(3)] == [1, 2, 3]
+
+
+def test_no_password_is_in_what_is_printed() -> None:
+    assert SECRET not in repr(connector(parts(password=SECRET)))

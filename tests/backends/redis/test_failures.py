@@ -1,0 +1,75 @@
+"""Foreign exceptions -> ours: none is missing from the table."""
+
+import inspect
+import ssl
+
+import pytest
+from redis import exceptions as redis_errors
+
+from jv_session_mw.backends.redis.failures import FOREIGN, translate
+from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+
+EVERY_KIND = sorted(
+    (
+        kind
+        for _, kind in inspect.getmembers(redis_errors, inspect.isclass)
+        if issubclass(kind, redis_errors.RedisError)
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+
+def make(kind: type[Exception]) -> Exception:
+    error = kind.__new__(kind)
+    error.args = ("what went wrong",)
+    return error
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_every_error_of_the_client_library_is_unavailable(kind: type[Exception]) -> None:
+    assert issubclass(kind, FOREIGN)
+    error = translate(make(kind))
+    assert isinstance(error, StoreUnavailable)
+    assert error.reason
+    assert error.retry_after > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (redis_errors.BusyLoadingError("LOADING"), "loading"),
+        (redis_errors.AuthenticationError("WRONGPASS"), "auth"),
+        (redis_errors.NoPermissionError("NOPERM"), "permission"),
+        (redis_errors.TimeoutError("Timeout"), "timeout"),
+        (TimeoutError(), "timeout"),
+        (redis_errors.MaxConnectionsError("Too many"), "pool"),
+        (redis_errors.ConnectionError("Connection lost"), "connection"),
+        (ConnectionResetError(), "connection"),
+        (ConnectionRefusedError(), "connection"),
+        (BrokenPipeError(), "connection"),
+        (OSError(113, "No route to host"), "connection"),
+        (ssl.SSLError("handshake"), "connection"),
+        (redis_errors.ReadOnlyError("READONLY"), "readonly"),
+        (redis_errors.OutOfMemoryError("OOM"), "oom"),
+        (redis_errors.ResponseError("ERR something else"), "error"),
+        (redis_errors.RedisError("anything"), "error"),
+    ],
+)
+def test_the_reason_says_what_happened(error: Exception, reason: str) -> None:
+    translated = translate(error)
+    assert isinstance(translated, StoreUnavailable)
+    assert translated.reason == reason
+    assert type(error).__name__ in str(translated)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UNREADABLE the keys are of type string and none",
+        "WRONGTYPE Operation against a key holding the wrong kind of value",
+        "ERR Error running script (call to f_1): @user_script:4: WRONGTYPE Operation",
+        "WRONGTYPE Operation against a key script: abc, on @user_script:4.",
+    ],
+)
+def test_a_reply_about_what_is_stored_is_unreadable(text: str) -> None:
+    assert isinstance(translate(redis_errors.ResponseError(text)), UnreadableConversation)

@@ -1,0 +1,113 @@
+"""The scripts: named by their digests, and loaded again by themselves."""
+
+import asyncio
+
+import pytest
+
+from jv_session_mw.backends.redis import scripts
+from jv_session_mw.backends.redis.backend import RedisBackend
+from jv_session_mw.changes import Changes, Put
+from tests.backends.harness import (
+    HASH,
+    KEY,
+    LOG,
+    TIMEOUT,
+    TTL_MS,
+    Bytes,
+    appends,
+    commit,
+    commit_id,
+    load,
+    sets,
+    values,
+)
+from tests.backends.redis.conftest import Place
+
+DIGESTS = (scripts.LOAD, scripts.COMMIT, scripts.TOUCH, scripts.DELETE, scripts.OLDER)
+
+
+async def test_opening_loads_every_script(everywhere: Place) -> None:
+    await everywhere.backend.open(TIMEOUT)
+    assert everywhere.stored.do("SCRIPT", "EXISTS", *DIGESTS) == [True] * 5
+
+
+@pytest.mark.parametrize("call", ["load", "commit", "touch", "delete", "older"])
+async def test_a_flushed_script_cache_heals_itself(everywhere: Place, call: str) -> None:
+    backend = everywhere.backend
+    await commit(backend, appends(0, b"hi"))
+    everywhere.stored.do("SCRIPT", "FLUSH")
+    if call == "load":
+        assert values(await load(backend)) == [b"hi"]
+    elif call == "commit":
+        assert (await commit(backend, appends(1, b"ho"))).version == 2
+    elif call == "touch":
+        assert await backend.touch(KEY, TIMEOUT) > 0
+    elif call == "delete":
+        assert await backend.delete(KEY, TIMEOUT)
+    else:
+        assert await backend.older(KEY, 9, 9, TIMEOUT) == [(1, b"hi")]
+
+
+async def test_a_cache_that_is_flushed_under_a_batch_does_nothing_twice(place: Place) -> None:
+    for at in range(20):
+        place.stored.do("SCRIPT", "FLUSH")
+        await asyncio.gather(
+            *(commit(place.backend, appends(0, b"x"), f"{at}-{n}") for n in range(9))
+        )
+        for n in range(9):
+            snapshot = await load(place.backend, key=f"{at}-{n}")
+            assert (snapshot.version, values(snapshot)) == (1, [b"x"])
+
+
+async def test_one_missing_script_sends_no_other_command_twice(place: Place) -> None:
+    backend, stored = place.backend, place.stored
+    await commit(backend, sets(a=b"1"))
+    stored.do("SCRIPT", "FLUSH")
+    stored.do("SCRIPT", "LOAD", scripts.SOURCES[3])
+    existed, snapshot = await asyncio.gather(
+        backend.delete(KEY, TIMEOUT), load(backend, key="other")
+    )
+    assert existed
+    assert snapshot.version == 0
+
+
+async def test_a_script_names_every_key_that_it_touches() -> None:
+    for source in scripts.SOURCES:
+        assert "KEYS[1]" in source
+        assert "redis.call('KEYS'" not in source
+        assert "redis.call('SCAN'" not in source
+
+
+@pytest.mark.parametrize("count", [1, 1_000])
+async def test_a_large_commit_lands_whole(backend: RedisBackend, count: int) -> None:
+    changes = Changes(commit_id(), 0)
+    changes.fields = {f"f{at}": Put(b"%d" % at) for at in range(count)}
+    changes.appended = [b"%d" % at for at in range(count)]
+    outcome = await commit(backend, changes)
+    assert outcome.total == count
+    snapshot = await load(backend, window=0)
+    assert (len(snapshot.fields), len(snapshot.messages)) == (count, count)
+
+
+async def test_a_large_log_is_edited_anywhere(backend: RedisBackend) -> None:
+    await commit(backend, appends(0, *(b"%d" % at for at in range(500))))
+    changes = Changes(commit_id(), 1)
+    changes.dropped = list(range(1, 501, 7))
+    changes.replaced = {seq: Put(b"new") for seq in range(2, 501, 7)}
+    await commit(backend, changes)
+    expected = [
+        (seq, b"new" if seq % 7 == 2 else b"%d" % (seq - 1))
+        for seq in range(1, 501)
+        if seq % 7 != 1
+    ]
+    assert (await load(backend, window=0)).messages == expected
+
+
+async def test_a_commit_from_an_old_life_finds_the_memory_of_the_new(
+    backend: RedisBackend, stored: Bytes
+) -> None:
+    first = appends(0, b"hi")
+    await commit(backend, first)
+    stored.do("DEL", HASH, LOG)
+    assert (await commit(backend, first)).version == 1
+    assert stored.number("PTTL", HASH) <= TTL_MS

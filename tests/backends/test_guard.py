@@ -1,0 +1,227 @@
+"""An outage seen from one process: one warning, no waiting, one notice of its end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
+from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from tests.backends.harness import (
+    HASH,
+    KEY,
+    TIMEOUT,
+    Bytes,
+    appends,
+    commit,
+    eventually,
+    guarded,
+    load,
+    sets,
+    values,
+)
+from tests.servers import RedisServer
+
+pytestmark = pytest.mark.usefixtures("_log")
+
+
+@pytest.fixture
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "jv_session_mw")
+
+
+@pytest.fixture
+async def guard(own_valkey: RedisServer) -> AsyncGenerator[GuardedBackend]:
+    guard = guarded(own_valkey)
+    yield guard
+    await guard.close()
+
+
+async def fail(guard: GuardedBackend, times: int = 1) -> list[str]:
+    """Load in vain, and return the reasons."""
+    reasons: list[str] = []
+    for _ in range(times):
+        with pytest.raises(StoreUnavailable) as refused:
+            await load(guard)
+        reasons.append(refused.value.reason)
+    return reasons
+
+
+def notices(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.levelname for record in caplog.records if record.name == "jv_session_mw"]
+
+
+async def test_while_all_is_well_every_call_passes_and_nothing_is_said(
+    guard: GuardedBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    await guard.open(TIMEOUT)
+    await guard.ping(TIMEOUT)
+    assert (await commit(guard, appends(0, b"hi"))).version == 1
+    assert values(await load(guard)) == [b"hi"]
+    assert await guard.older(KEY, 9, 9, TIMEOUT) == [(1, b"hi")]
+    assert await guard.touch(KEY, TIMEOUT) > 0
+    assert await guard.has(KEY, TIMEOUT)
+    assert await guard.keys(TIMEOUT) == [KEY]
+    assert await guard.delete(KEY, TIMEOUT)
+    assert (guard.is_away, guard.last_error, notices(caplog)) == (False, None, [])
+
+
+async def test_an_outage_is_one_warning_and_its_end_one_notice(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for outage in (1, 2):
+        await load(guard)
+        own_valkey.kill()
+        await fail(guard, 3 * CONSECUTIVE_FAILURES)
+        assert guard.is_away
+        own_valkey.start()
+        await eventually(lambda: not guard.is_away)
+        assert notices(caplog) == ["WARNING", "INFO"] * outage
+
+
+async def test_the_warning_gives_the_reason_and_the_consequence(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_valkey.kill()
+    await fail(guard)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "connection" in warning
+    assert "memory serves" in warning
+    assert guard.last_error
+    assert guard.last_error in warning
+
+
+async def test_after_failures_in_a_row_nobody_waits(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    reasons = await fail(guard, CONSECUTIVE_FAILURES + 3)
+    assert set(reasons[:CONSECUTIVE_FAILURES]) == {"connection"}
+    assert set(reasons[CONSECUTIVE_FAILURES:]) == {"breaker_open"}
+
+
+async def test_every_call_is_refused_while_the_breaker_is_open(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    await fail(guard, CONSECUTIVE_FAILURES)
+    calls = [
+        guard.load(KEY, 5, TIMEOUT),
+        guard.older(KEY, 5, 5, TIMEOUT),
+        guard.commit(KEY, sets(a=b"1"), TIMEOUT),
+        guard.touch(KEY, TIMEOUT),
+        guard.delete(KEY, TIMEOUT),
+        guard.has(KEY, TIMEOUT),
+        guard.keys(TIMEOUT),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable) as refused:
+            await call
+        assert refused.value.reason == "breaker_open"
+        assert refused.value.retry_after > 0
+
+
+async def test_the_probe_ends_the_outage_without_any_request(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    await fail(guard, CONSECUTIVE_FAILURES)
+    own_valkey.start()
+    await eventually(lambda: not guard.is_away)
+    assert (await commit(guard, sets(a=b"1"))).status == "committed"
+
+
+async def test_a_single_failure_starts_the_probe_too(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    await fail(guard)
+    own_valkey.start()
+    await eventually(lambda: not guard.is_away)
+
+
+async def test_a_silent_server_is_an_outage_as_well(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await load(guard)
+    own_valkey.freeze()
+    for _ in range(CONSECUTIVE_FAILURES):
+        with pytest.raises(StoreUnavailable):
+            await guard.load(KEY, 5, 0.02)
+    assert await fail(guard) == ["breaker_open"]
+    own_valkey.thaw()
+    await eventually(lambda: not guard.is_away)
+    assert notices(caplog) == ["WARNING", "INFO"]
+
+
+async def test_a_request_without_time_says_nothing_about_the_store(
+    guard: GuardedBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2 * CONSECUTIVE_FAILURES):
+        with pytest.raises(StoreUnavailable):
+            await guard.load(KEY, 5, 0.0)
+    assert not guard.is_away
+    assert (await load(guard)).version == 0
+    assert notices(caplog) == []
+
+
+async def test_what_cannot_be_read_is_no_outage(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = Bytes(own_valkey)
+    stored.do("SET", HASH, "foreign")
+    stored.close()
+    for _ in range(3 * CONSECUTIVE_FAILURES):
+        with pytest.raises(UnreadableConversation):
+            await load(guard)
+    assert (await load(guard, key="other")).version == 0
+    assert (guard.is_away, notices(caplog)) == (False, [])
+
+
+async def test_a_ping_is_asked_even_while_the_breaker_is_open(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    await fail(guard, CONSECUTIVE_FAILURES)
+    with pytest.raises(StoreUnavailable) as refused:
+        await guard.ping(TIMEOUT)
+    assert refused.value.reason == "connection"
+    own_valkey.start()
+    await guard.ping(TIMEOUT)
+
+
+async def test_closing_ends_the_probe(guard: GuardedBackend, own_valkey: RedisServer) -> None:
+    own_valkey.kill()
+    before = asyncio.all_tasks()
+    await fail(guard, CONSECUTIVE_FAILURES)
+    assert len(asyncio.all_tasks() - before) == 1
+    await guard.close()
+    assert asyncio.all_tasks() == before
+
+
+async def test_many_failures_at_once_start_one_probe(
+    guard: GuardedBackend, own_valkey: RedisServer
+) -> None:
+    own_valkey.kill()
+    before = asyncio.all_tasks()
+    await asyncio.gather(*(fail(guard) for _ in range(50)))
+    assert len(asyncio.all_tasks() - before) == 1
+
+
+def test_an_outage_that_began_in_another_event_loop_ends_in_this_one(
+    own_valkey: RedisServer,
+) -> None:
+    guard = guarded(own_valkey)
+    own_valkey.kill()
+    asyncio.run(fail(guard, CONSECUTIVE_FAILURES + 1))
+    own_valkey.start()
+
+    async def recover() -> None:
+        await fail(guard)
+        await eventually(lambda: not guard.is_away)
+        await load(guard)
+        await guard.close()
+
+    asyncio.run(recover())

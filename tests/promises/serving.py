@@ -1,0 +1,127 @@
+"""Real ASGI servers: as processes of their own on free ports, or in the test's own event loop."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from jv_session_mw.cli.processes import poll_until
+from jv_session_mw.cli.server import HOST, free_port
+
+KINDS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian")
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 30.0
+END_SECONDS = 20.0
+
+
+class WebServer:
+    """One server process around an app factory of `tests.promises.apps`.
+
+    It and whatever it has started are ended by their process group, which is this server's own.
+    """
+
+    def __init__(self, kind: str, factory: str, environ: Mapping[str, str], *options: str) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # until close()
+        command = _command(kind, f"tests.promises.apps:{factory}", self.port)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command, *options],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+
+    def __repr__(self) -> str:
+        return f"<WebServer {self.kind} at {HOST}:{self.port}>"
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
+    def start(self) -> None:
+        """Return when it accepts connections; fail with its log when it ends instead."""
+        self.settle()
+        assert self.running, self.log
+
+    def settle(self) -> None:
+        """Return when it accepts connections or has ended."""
+        assert poll_until(lambda: not self.running or self._accepts(), seconds=START_SECONDS)
+
+    def terminate(self) -> None:
+        """Ask it to end with SIGTERM, as a deployment does; `wait()` waits for that."""
+        os.kill(self._process.pid, signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return its exit status."""
+        return self._process.wait(END_SECONDS)
+
+    def close(self) -> None:
+        """End it and its workers for good."""
+        if self.running:
+            self.terminate()
+            try:
+                self.wait()
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self.wait()
+        self._log.close()
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection((HOST, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+def _command(kind: str, target: str, port: int) -> list[str]:
+    address = ["--host", HOST, "--port", str(port)]
+    if kind == "hypercorn":
+        return ["hypercorn", f"{target}()", "--bind", f"{HOST}:{port}", "--workers", "0"]
+    if kind == "granian":
+        return ["granian", target, "--factory", "--interface", "asgi", *address]
+    http = kind.removeprefix("uvicorn-")
+    return ["uvicorn", target, "--factory", "--http", http, "--log-level", "warning", *address]
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncGenerator[str]:
+    """Serve *app* by uvicorn in this event loop for the length of a block, and give its URL."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        try:
+            await eventually(lambda: server.started or task.done())
+            assert server.started, "the server has ended instead of starting"
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def eventually(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
+    """Wait until *condition* is true; fail when it does not become so."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # many conditions have no event
+            await asyncio.sleep(0.005)

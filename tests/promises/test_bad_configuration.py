@@ -1,0 +1,197 @@
+"""Promise: what cannot work is a `ConfigurationError` at start, which says what to do about it."""
+
+import dataclasses
+import math
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from jv_session_mw import (
+    ConfigurationError,
+    ConversationMiddleware,
+    Cookie,
+    Header,
+    MemoryConversationStore,
+    RedisConversationStore,
+    create_conversation_store,
+)
+from tests.promises.apps import KEYS, chat
+from tests.promises.serving import WebServer
+
+VARIABLES = (
+    "REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB",
+    "REDIS_CONVERSATION_TTL", "JV_SESSION_SECRET_KEYS",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+class NeedsAnArgument(msgspec.Struct):
+    name: str
+
+
+@dataclasses.dataclass
+class NeedsOneToo:
+    name: str
+
+
+BAD_ARGUMENTS: list[tuple[str, object]] = [
+    ("url", "http://localhost"),
+    ("url", "localhost:6379"),
+    ("url", "redis://"),
+    ("url", "redis://localhost:port"),
+    ("url", "redis://localhost:0"),
+    ("url", "redis://localhost:99999"),
+    ("url", "redis://localhost/zero"),
+    ("url", "unix://"),
+    ("url", "nonsense"),
+    ("port", 0),
+    ("port", 70_000),
+    ("port", "6379"),
+    ("db", -1),
+    ("ttl_seconds", 0),
+    ("ttl_seconds", -1),
+    ("ttl_seconds", math.nan),
+    ("ttl_seconds", math.inf),
+    ("ttl_seconds", "3600"),
+    ("ttl_seconds", None),
+    ("ttl_seconds", True),
+    ("max_lifetime_seconds", 0),
+    ("max_lifetime_seconds", -5),
+    ("window", 0),
+    ("window", 1.5),
+    ("max_messages", 0),
+    ("on_conflict", "panic"),
+    ("fallback", "disk"),
+    ("recovery", "hope"),
+    ("connect_timeout", 0),
+    ("deadline", -1),
+    ("deadline", math.nan),
+    ("state_type", int),
+    ("state_type", NeedsAnArgument),
+    ("state_type", NeedsOneToo),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_ARGUMENTS)
+def test_a_bad_argument_of_the_store_is_named(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\b{name}=") as error:
+        RedisConversationStore(**{name: value})  # type: ignore[arg-type]  # that is the point
+    assert len(str(error.value)) > len(f"{name}={value!r}") + 10
+
+
+BAD_VARIABLES = [
+    ("REDIS_URL", "http://localhost"),
+    ("REDIS_URL", "redis://localhost:port"),
+    ("REDIS_PORT", "many"),
+    ("REDIS_PORT", "-1"),
+    ("REDIS_PORT", "99999"),
+    ("REDIS_DB", "zero"),
+    ("REDIS_DB", "-1"),
+    ("REDIS_CONVERSATION_TTL", "0"),
+    ("REDIS_CONVERSATION_TTL", "-3600"),
+    ("REDIS_CONVERSATION_TTL", "nan"),
+    ("REDIS_CONVERSATION_TTL", "inf"),
+    ("REDIS_CONVERSATION_TTL", "an hour"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VARIABLES)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        create_conversation_store()
+
+
+def test_no_error_shows_the_password_of_the_url() -> None:
+    for url in ("http://:hunter2@host", "redis://:hunter2@host:port", "redis://:hunter2@host/x"):
+        with pytest.raises(ConfigurationError) as error:
+            RedisConversationStore(url=url)
+        assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("keys", [None, (), ("",), ("good", ""), ""])
+def test_no_secret_key_is_an_error_that_says_where_to_put_one(
+    keys: tuple[str, ...] | str | None,
+) -> None:
+    with pytest.raises(ConfigurationError, match="JV_SESSION_SECRET_KEYS") as error:
+        ConversationMiddleware(chat(), store=MemoryConversationStore(), secret_keys=keys)
+    assert "secret_keys=" in str(error.value)
+    assert "new-key" in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["", " ", ",", " , "])
+def test_an_empty_variable_is_no_secret_key(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("JV_SESSION_SECRET_KEYS", value)
+    with pytest.raises(ConfigurationError, match="JV_SESSION_SECRET_KEYS"):
+        ConversationMiddleware(chat(), store=MemoryConversationStore())
+
+
+@pytest.mark.parametrize(
+    "name", ["my chat", "", "chat;", "chat=1", "chät", "a\r\nSet-Cookie: b", "a\n"]
+)
+@pytest.mark.parametrize("resolver", [Cookie, Header])
+def test_a_name_that_cannot_be_sent_is_refused(
+    resolver: Callable[[str], object], name: str
+) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        resolver(name)
+    assert repr(name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("load", "sometimes"), ("load", None), ("resolvers", ()), ("exclude", "/health")],
+)
+def test_a_bad_argument_of_the_middleware_is_named(argument: str, value: object) -> None:
+    options: dict[str, Any] = {
+        "store": MemoryConversationStore(), "secret_keys": KEYS, argument: value,
+    }  # fmt: skip
+    with pytest.raises(ConfigurationError, match=argument):
+        ConversationMiddleware(chat(), **options)
+
+
+def test_an_added_middleware_is_checked_when_the_app_starts() -> None:
+    app = chat()
+    app.add_middleware(ConversationMiddleware, store=MemoryConversationStore())
+    with pytest.raises(ConfigurationError, match="JV_SESSION_SECRET_KEYS"), TestClient(app):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["uvicorn-h11", "hypercorn", "granian"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("JV_SESSION_SECRET_KEYS", ""), ("REDIS_CONVERSATION_TTL", "0")]
+)
+def test_a_wrapped_app_does_not_start_and_its_log_names_the_variable(
+    kind: str, name: str, value: str
+) -> None:
+    server = WebServer(kind, "raw_app", {"JV_SESSION_SECRET_KEYS": KEYS[0], name: value})
+    try:
+        try:
+            status = server.wait()
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"it runs in spite of {name}={value!r}: {server.log}")
+        assert status != 0
+        assert name in server.log
+        assert "ConfigurationError" in server.log
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("kind", ["uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian"])
+def test_an_added_middleware_that_cannot_work_is_in_the_log_from_the_start(kind: str) -> None:
+    """The app is built when it is first called: by the lifespan, before any request."""
+    server = WebServer(kind, "fastapi_app", {"JV_SESSION_SECRET_KEYS": ""})
+    try:
+        server.settle()
+        assert "JV_SESSION_SECRET_KEYS" in server.log
+    finally:
+        server.close()

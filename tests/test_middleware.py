@@ -1,0 +1,391 @@
+"""The middleware in every place of a stack, beside others, and what it must not touch."""
+
+import gzip
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jv_session_mw import (
+    Conversation,
+    ConversationMiddleware,
+    ConversationNotInstalled,
+    ConversationNotLoaded,
+    ConversationStore,
+    RedisConversationStore,
+    get_conversation,
+)
+from tests.promises.apps import KEYS, changed, chat, starlette_chat
+from tests.promises.clients import WAYS, AsyncVisitor, Way
+from tests.promises.conftest import PATIENT_SECONDS
+from tests.promises.database import Database
+from tests.promises.raw import Exchange
+from tests.servers import RedisServer
+
+Next = Callable[[Request], Awaitable[Response]]
+
+
+@pytest.fixture
+async def store(valkey: RedisServer) -> AsyncGenerator[ConversationStore]:
+    async with RedisConversationStore(url=valkey.url, deadline=PATIENT_SECONDS) as store:
+        yield store
+
+
+@pytest.fixture
+def database(valkey: RedisServer) -> Generator[Database]:
+    found = Database(valkey.url)
+    yield found
+    found.close()
+
+
+def visiting(app: ASGIApp, way: Way = "cookie", path: str = "") -> AsyncVisitor:
+    """Return a client of *app*, under *path*, without a server in between."""
+    transport = httpx.ASGITransport(app)
+    client = httpx.AsyncClient(transport=transport, base_url=f"https://testserver{path}")
+    return AsyncVisitor(client, way)
+
+
+def ours(app: ASGIApp, store: ConversationStore, **options: Any) -> ConversationMiddleware:
+    return ConversationMiddleware(app, store=store, secret_keys=KEYS, **options)
+
+
+async def see_request(request: Request, call_next: Next) -> Response:
+    response = await call_next(request)
+    response.headers["X-Seen"] = "yes"
+    return response
+
+
+def outermost(store: ConversationStore) -> ASGIApp:
+    return ours(chat(), store)
+
+
+def added(store: ConversationStore) -> ASGIApp:
+    app = chat()
+    app.add_middleware(ConversationMiddleware, store=store, secret_keys=KEYS)
+    return app
+
+
+def in_a_mount(store: ConversationStore) -> ASGIApp:
+    return Starlette(routes=[Mount("/api", ours(chat(), store))])
+
+
+def around_a_mount(store: ConversationStore) -> ASGIApp:
+    return ours(Starlette(routes=[Mount("/api", chat())]), store)
+
+
+def of_a_mounted_app(store: ConversationStore) -> ASGIApp:
+    app = FastAPI()
+    app.mount("/api", added(store))
+    return app
+
+
+def twice(store: ConversationStore) -> ASGIApp:
+    return ours(added(store), store)
+
+
+def inside_base_http(store: ConversationStore) -> ASGIApp:
+    return BaseHTTPMiddleware(ours(chat(), store), see_request)
+
+
+def outside_base_http(store: ConversationStore) -> ASGIApp:
+    return ours(BaseHTTPMiddleware(chat(), see_request), store)
+
+
+def inside_gzip(store: ConversationStore) -> ASGIApp:
+    return GZipMiddleware(ours(chat(), store), minimum_size=1)
+
+
+def outside_gzip(store: ConversationStore) -> ASGIApp:
+    return ours(GZipMiddleware(chat(), minimum_size=1), store)
+
+
+STACKS: dict[str, tuple[Callable[[ConversationStore], ASGIApp], str]] = {
+    "outermost": (outermost, ""),
+    "added": (added, ""),
+    "in a mount": (in_a_mount, "/api"),
+    "around a mount": (around_a_mount, "/api"),
+    "of a mounted app": (of_a_mounted_app, "/api"),
+    "twice": (twice, ""),
+    "inside BaseHTTPMiddleware": (inside_base_http, ""),
+    "outside BaseHTTPMiddleware": (outside_base_http, ""),
+    "inside GZipMiddleware": (inside_gzip, ""),
+    "outside GZipMiddleware": (outside_gzip, ""),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("place", ["endpoint", "stream", "sse", "background"])
+@pytest.mark.parametrize("stack", list(STACKS))
+async def test_a_conversation_is_kept_wherever_the_middleware_stands(
+    store: ConversationStore, stack: str, place: str, way: Way
+) -> None:
+    build, path = STACKS[stack]
+    visitor = visiting(build(store), way, path)
+    await visitor.turn(place, "one")
+    await visitor.turn(place, "two")
+    assert await visitor.read() == changed(["one", "two"])
+    (id,) = await store.keys()
+    async with store.open(id) as conversation:
+        assert conversation.version == 2
+
+
+@pytest.mark.parametrize("place", ["endpoint", "background"])
+async def test_a_starlette_app_has_it_in_its_request_state(
+    store: ConversationStore, place: str
+) -> None:
+    visitor = visiting(ours(starlette_chat(), store))
+    await visitor.turn(place, "one")
+    assert await visitor.read() == changed(["one"])
+
+
+async def test_a_compressed_response_is_whole(store: ConversationStore) -> None:
+    app = GZipMiddleware(ours(chat(), store), minimum_size=1)
+    exchange = Exchange("POST", "/stream", {"Accept-Encoding": "gzip"})
+    exchange.scope["query_string"] = b"mark=one"
+    await exchange.run(app)
+    assert exchange.all("content-encoding") == ["gzip"]
+    assert gzip.decompress(exchange.body) == b"first,last."
+    assert exchange.token is not None
+
+
+async def test_a_preflight_request_touches_nothing(
+    store: ConversationStore, database: Database
+) -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await Response()(scope, receive, send)
+
+    known = visiting(ours(chat(), store))
+    await known.turn("endpoint", "one")
+    database.forget()
+    exchange = await Exchange("OPTIONS", "/", known.ticket.headers).run(ours(app, store))
+    assert "conversation" not in seen[0].get("state", {})
+    assert exchange.all("set-cookie") == []
+    assert database.scripts() == 0
+
+
+async def test_a_head_request_reads_like_a_get(store: ConversationStore) -> None:
+    async def page(request: Request) -> Response:
+        conversation = get_conversation(request)
+        return JSONResponse(conversation.state, headers={"X-Mark": conversation.state["mark"]})
+
+    app = Starlette(routes=[Route("/", page), *starlette_chat().routes])
+    visitor = visiting(ours(app, store))
+    await visitor.turn("endpoint", "one")
+    answer = await visitor.ask("HEAD", "/")
+    assert (answer.status, answer.body, answer.all("x-mark")) == (200, b"", ["one"])
+
+
+@pytest.mark.parametrize(
+    ("path", "excluded"),
+    [
+        ("/health", True),
+        ("/health/ready", True),
+        ("/static/a.css", True),
+        ("/healthy", False),
+        ("/api/health", False),
+        ("/", False),
+    ],
+)
+async def test_excluded_are_whole_segments_from_the_beginning_of_the_path(
+    store: ConversationStore, path: str, excluded: bool
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        has_one = "conversation" in scope.get("state", {})
+        await JSONResponse(has_one)(scope, receive, send)
+
+    exchange = await Exchange(path=path).run(ours(app, store, exclude=("/health", "/static/")))
+    assert exchange.body == (b"false" if excluded else b"true")
+
+
+async def test_an_excluded_path_says_why_there_is_no_conversation(
+    store: ConversationStore,
+) -> None:
+    visitor = visiting(ours(chat(), store, exclude=["/read"]))
+    with pytest.raises(ConversationNotInstalled, match="exclude"):
+        await visitor.ask("GET", "/read")
+
+
+async def test_an_unknown_kind_of_scope_passes_through(store: ConversationStore) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["type"])
+
+    exchange = Exchange()
+    exchange.scope["type"] = "webtransport"
+    await exchange.run(ours(app, store))
+    assert seen == ["webtransport"]
+
+
+async def test_an_app_that_replaces_the_scope_state_loses_nothing(
+    store: ConversationStore,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation: Conversation = scope["state"]["conversation"]
+        scope["state"] = {}
+        conversation.state["mark"] = "kept"
+        await Response()(scope, receive, send)
+
+    await Exchange().run(ours(app, store))
+    (id,) = await store.keys()
+    assert await store.get(id) == {"mark": "kept"}
+
+
+async def test_the_state_of_the_lifespan_is_kept_beside_the_conversation(
+    store: ConversationStore,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse(sorted(scope["state"]))(scope, receive, send)
+
+    exchange = Exchange()
+    exchange.scope["state"] = {"model": "loaded"}
+    await exchange.run(ours(app, store))
+    assert exchange.body == b'["conversation","model"]'
+
+
+async def test_a_lazy_conversation_costs_nothing_until_it_is_asked_for(
+    store: ConversationStore, database: Database
+) -> None:
+    async def untouched(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation: Conversation = scope["state"]["conversation"]
+        with pytest.raises(ConversationNotLoaded, match="load"):
+            _ = conversation.state
+        await Response()(scope, receive, send)
+
+    visitor = visiting(ours(chat(), store))
+    await visitor.turn("endpoint", "one")
+    database.forget()
+    lazy = ours(untouched, store, load="lazy")
+    await Exchange(headers=visitor.ticket.headers).run(lazy)
+    assert database.scripts() == 0
+
+
+@pytest.mark.parametrize("place", ["endpoint", "stream", "background"])
+async def test_a_lazy_conversation_is_loaded_by_the_dependency(
+    store: ConversationStore, place: str
+) -> None:
+    visitor = visiting(ours(chat(), store, load="lazy"))
+    await visitor.turn(place, "one")
+    await visitor.turn(place, "two")
+    assert await visitor.read() == changed(["one", "two"])
+
+
+async def test_conversations_of_different_owners_never_meet(store: ConversationStore) -> None:
+    def owner(scope: Scope) -> str | None:
+        found = dict(scope["headers"]).get(b"x-user")
+        return found.decode() if found else None
+
+    app = ours(chat(), store, owner=owner)
+    transport = httpx.ASGITransport(app)
+
+    def client(name: str) -> AsyncVisitor:
+        headers = {"X-User": name}
+        return AsyncVisitor(
+            httpx.AsyncClient(transport=transport, base_url="https://test", headers=headers)
+        )
+
+    ada, eve = client("ada"), client("eve")
+    await ada.turn("endpoint", "private")
+    eve.ticket.token = ada.ticket.token
+    assert await eve.read() == changed([])
+    await eve.turn("endpoint", "mine")
+    assert await ada.read() == changed(["private"])
+    assert len(await store.keys(owner="ada")) == len(await store.keys(owner="eve")) == 1
+    assert await store.keys() == []
+
+
+async def test_a_token_of_a_retired_key_is_a_miss_and_one_of_an_old_key_is_replaced(
+    store: ConversationStore,
+) -> None:
+    def app(*keys: str) -> ConversationMiddleware:
+        return ConversationMiddleware(chat(), store=store, secret_keys=keys)
+
+    visitor = visiting(app("old-key-" * 4))
+    await visitor.turn("endpoint", "one")
+    rotating = visiting(app("new-key-" * 4, "old-key-" * 4))
+    rotating.ticket.token = visitor.ticket.token
+    answer = await rotating.ask("GET", "/read")
+    assert answer.json == changed(["one"])
+    assert len(answer.all("set-cookie")) == 1
+    after = visiting(app("new-key-" * 4))
+    after.ticket.token = rotating.ticket.token
+    assert await after.read() == changed(["one"])
+    after.ticket.token = visitor.ticket.token
+    assert await after.read() == changed([])
+
+
+async def test_the_header_wins_over_the_cookie_and_they_are_never_merged(
+    store: ConversationStore,
+) -> None:
+    app = ours(chat(), store)
+    one, two = visiting(app, "cookie"), visiting(app, "header")
+    await one.turn("endpoint", "by cookie")
+    await two.turn("endpoint", "by header")
+    headers = one.ticket.headers | two.ticket.headers
+    exchange = await Exchange("GET", "/read", headers).run(app)
+    assert b"by header" in exchange.body
+    assert b"by cookie" not in exchange.body
+
+
+async def test_without_tls_a_real_cookie_jar_keeps_the_conversation(
+    store: ConversationStore,
+) -> None:
+    transport = httpx.ASGITransport(ours(chat(), store, secure=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as browser:
+        await browser.post("/endpoint?mark=one")
+        await browser.post("/stream?mark=two")
+        assert set(browser.cookies) == {"conversation"}
+        assert (await browser.get("/read")).json() == changed(["one", "two"])
+
+
+async def test_with_tls_a_real_cookie_jar_keeps_the_conversation(store: ConversationStore) -> None:
+    transport = httpx.ASGITransport(ours(chat(), store))
+    async with httpx.AsyncClient(transport=transport, base_url="https://testserver") as browser:
+        await browser.post("/endpoint?mark=one")
+        assert set(browser.cookies) == {"__Host-conversation"}
+        assert (await browser.get("/read")).json() == changed(["one"])
+        await browser.delete("/conversation")
+        assert set(browser.cookies) == set()
+
+
+async def test_a_response_that_hands_out_a_token_is_for_no_shared_cache(
+    store: ConversationStore,
+) -> None:
+    visitor = visiting(ours(chat(), store))
+    answer = await visitor.turn("endpoint", "one")
+    assert answer.all("cache-control") == ["no-store"]
+    varies = ",".join(answer.all("vary")).lower()
+    assert "cookie" in varies
+    assert "x-conversation-id" in varies
+
+
+async def test_a_late_change_of_a_conversation_without_a_token_is_in_the_log(
+    store: ConversationStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new visitor was only read for, and has the whole answer, when a task changes the state.
+
+    No header can go out any more, so nobody will ever present this conversation's token.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation = get_conversation(scope)
+        await JSONResponse(len(conversation.messages))(scope, receive, send)
+        conversation.messages.append({"role": "user", "content": "hello"})
+
+    exchange = await Exchange("POST").run(ours(app, store))
+    assert exchange.token is None
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "conversation.id" in warning.getMessage()
+    assert await store.keys() == []
