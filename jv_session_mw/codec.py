@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Protocol, cast
 from uuid import UUID
 
@@ -19,6 +20,11 @@ from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
 PLAIN = b"j1;"
 TAGGED = b"t1;"
 TAG = "$t"
+
+# What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
+UNREADABLE = (
+    ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError,
+)  # fmt: skip
 
 
 class Codec(Protocol):
@@ -67,6 +73,10 @@ class JsonCodec:
                 return TAGGED + data
         except RecursionError as error:
             raise UnsupportedValue(where, "it is nested too deeply, or contains itself") from error
+        except (ValueError, ArithmeticError) as error:
+            raise UnsupportedValue(
+                where, f"it cannot be written and read again: {error}"
+            ) from error
         raise UnsupportedValue(where, f"{type(value).__qualname__} does not come back as it was")
 
     def decode(self, data: bytes, where: str) -> object:
@@ -74,13 +84,17 @@ class JsonCodec:
         try:
             value = _decode(data[len(PLAIN) :])
             return value if data.startswith(PLAIN) else _untag(value)
-        except (ValueError, TypeError, ArithmeticError, KeyError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UnreadableConversation(where, "it is not the JSON it claims to be") from error
 
     def unchanged(self, value: object, data: bytes) -> bool:
+        if not data.startswith(PLAIN):
+            return False
+        stored = data[len(PLAIN) :]
         try:
-            return data.startswith(PLAIN) and _encode(value) == data[len(PLAIN) :]
-        except (TypeError, ValueError, RecursionError):
+            # The bytes tell 1 from True, the values tell a date from the text that it encodes to.
+            return _encode(value) == stored and bool(_decode(stored) == value)
+        except (TypeError, ValueError, OverflowError, RecursionError):
             return False
 
     def check(self, data: bytes, where: str) -> None:
@@ -108,7 +122,7 @@ def _tag(value: object, path: str) -> object:
 def _tag_scalar(value: object, path: str) -> object:
     if value is None or isinstance(value, (bool, int)):
         return value
-    if isinstance(value, str):
+    if type(value) is str or (isinstance(value, str) and isinstance(value, Enum)):
         return _text(value, path)
     if isinstance(value, float) and math.isfinite(value):
         return value

@@ -272,6 +272,11 @@ class Conversation(Generic[S]):
         except StoreUnavailable:
             logger.debug("the TTL was not refreshed: the store is away")
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether a commit would have anything to send."""
+        return self._copy.collect() is not None
+
     def discard(self) -> None:
         """Forget what was changed and not saved."""
         self._replies.clear()
@@ -295,7 +300,6 @@ class Conversation(Generic[S]):
     async def _fetch_older(self, count: int) -> list[Message]:
         first = self._copy.first_seq
         older = await self.channel.older(first, count, Deadline(self._deadline))
-        await self._commits.settled()  # it would absorb a log without them
         messages = self._copy.prepend(older)
         if not messages:
             self._copy.messages.unseen = 0

@@ -113,6 +113,7 @@ class HttpExchange(Exchange):
         self._commit_on_error = commit_on_error
         self._expects_trailers = False
         self._ended = False
+        self._token_is_out = False
 
     async def send(self, message: Message) -> None:
         """Let *message* through once what it promises is stored."""
@@ -129,6 +130,15 @@ class HttpExchange(Exchange):
         if not self.started and not self._commit_on_error:
             self.conversation.discard()
 
+    async def finish(self) -> None:
+        if self.started and not self._token_is_out and self.conversation.has_changes:
+            logger.warning(
+                "changes of a new conversation came after a response without its token, and were "
+                "dropped: nobody could ever ask for them. Read conversation.id in the endpoint"
+            )
+            self.conversation.discard()
+        await super().finish()
+
     async def _before_start(self, message: Message) -> Message:
         if message["status"] >= 500 and not self._commit_on_error:
             self.conversation.discard()
@@ -142,7 +152,8 @@ class HttpExchange(Exchange):
             raise
         self.started = True
         self._expects_trailers = bool(message.get("trailers"))
-        return self.with_token(message) if self._needs_token(message) else message
+        self._token_is_out = self._needs_token(message)
+        return self.with_token(message) if self._token_is_out else message
 
     async def _before_end(self) -> None:
         if self._ended:

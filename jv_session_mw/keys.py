@@ -35,4 +35,9 @@ def _encode(part: str) -> str:
 def _decode(part: str) -> str:
     if part == EMPTY:
         return ""
-    return part if part.startswith(HASHED) else unquote(part, errors="surrogatepass")
+    if part.startswith(HASHED):
+        return part
+    try:
+        return unquote(part, errors="surrogatepass")
+    except UnicodeDecodeError:  # not one of ours
+        return part

@@ -7,6 +7,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jv_session_mw.store import ConversationStore
 
+LAST = frozenset(
+    {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
+)
+
 logger = logging.getLogger("jv_session_mw")
 
 
@@ -14,7 +18,7 @@ class Lifespan:
     """Wraps the lifespan of *app*: the store opens before its startup and closes after its end.
 
     The app may use the store in its own startup and shutdown. An app that does not speak lifespan
-    (Django raises) is answered for: the server waits for nothing.
+    (Django raises, others return at once) is answered for: a server would wait for it.
     """
 
     def __init__(self, app: ASGIApp, store: ConversationStore[Any]) -> None:
@@ -31,7 +35,7 @@ class Lifespan:
             return message
 
         async def send_last(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown"):
+            if message["type"] in LAST:
                 await self._store.close()
             await send(message)
 
@@ -41,6 +45,7 @@ class Lifespan:
             if self._heard:
                 raise
             logger.debug("the app does not speak lifespan; answering for it", exc_info=True)
+        if not self._heard:
             await self._answer(receive_first, send_last)
 
     async def _answer(self, receive: Receive, send: Send) -> None:

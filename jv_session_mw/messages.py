@@ -25,7 +25,7 @@ class Messages(list[Message]):
     `await messages.older()` brings them in.
     """
 
-    __slots__ = ("_fetch", "cleared", "unseen")
+    __slots__ = ("_fetch", "clears", "unseen")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Messages(list[Message]):
     ) -> None:
         super().__init__(messages)
         self.unseen = unseen
-        self.cleared = False
+        self.clears = 0
         self._fetch = fetch
 
     @property
@@ -50,7 +50,7 @@ class Messages(list[Message]):
     def clear(self) -> None:
         """Remove every message, also those that are not here."""
         super().clear()
-        self.cleared = True
+        self.clears += 1
         self.unseen = 0
 
     def insert(self, index: SupportsIndex, object: Message, /) -> None:
@@ -77,28 +77,38 @@ class Logged(Struct):
 
 
 class LogEdit(Struct):
-    """The log as it will be once a delta has been stored; appended entries have no number yet."""
+    """The log as it will be once a delta has been stored; appended entries have no number yet.
 
+    `size` is the length of the log that it was made from, `clears` how often that was cleared.
+    """
+
+    size: int
+    clears: int
     after: list[Logged] = field(default_factory=list[Logged])
     appended: list[Logged] = field(default_factory=list[Logged])
     refused: list[SessionError] = field(default_factory=list[SessionError])
 
 
-def diff(log: list[Logged], messages: Messages, codec: Codec, changes: Changes) -> LogEdit:
+def diff(
+    log: list[Logged], messages: Messages, clears: int, codec: Codec, changes: Changes
+) -> LogEdit:
     """Write into *changes* what makes *log* into *messages*, and return the log after that.
+
+    *clears* is how often the messages had been cleared when *log* was stored.
 
     Messages are told apart by identity, so that one which was changed in place is a change and
     not a removal and an addition. A value that cannot be stored is refused and left for later,
     with all that was appended after it, so that the order stays. Raises `UnsupportedEdit`.
     """
-    edit = LogEdit()
-    if messages.cleared and log:
+    edit = LogEdit(len(log), messages.clears)
+    if messages.clears > clears and log:
         changes.cleared = log[-1].seq
         log = []
     at = 0
     fresh: list[Message] = []
+    kept: set[int] = set()
     for message in messages:
-        found = _find(log, at, message)
+        found = _find(log, at, message, kept)
         if found is None:
             fresh.append(message)
             continue
@@ -106,6 +116,7 @@ def diff(log: list[Logged], messages: Messages, codec: Codec, changes: Changes) 
             _fill_gap(log[at:found], fresh, codec, changes, edit)
             fresh = []
         _keep(log[found], message, codec, changes, edit)
+        kept.add(found)
         at = found + 1
     tail = log[at:]
     _fill_gap(tail, fresh[: len(tail)], codec, changes, edit)
@@ -113,14 +124,14 @@ def diff(log: list[Logged], messages: Messages, codec: Codec, changes: Changes) 
     return edit
 
 
-def _find(log: list[Logged], at: int, message: Message) -> int | None:
+def _find(log: list[Logged], at: int, message: Message, kept: set[int]) -> int | None:
     if at < len(log) and log[at].value is message:
         return at
-    for index, entry in enumerate(log):
-        if entry.value is message:
-            if index < at:
-                raise UnsupportedEdit(NO_REORDER)
+    for index in range(at, len(log)):
+        if log[index].value is message:
             return index
+    if any(log[index].value is message for index in range(at) if index not in kept):
+        raise UnsupportedEdit(NO_REORDER)  # its place has been passed
     return None
 
 

@@ -35,8 +35,8 @@ class WorkingCopy(Generic[S]):
     """
 
     __slots__ = (
-        "_codec", "_fetch", "_fields", "_kind", "_log", "_messages", "_seen", "_state", "_unsure",
-        "expires_ms", "snapshot",
+        "_clears", "_codec", "_fetch", "_fields", "_kind", "_log", "_messages", "_seen", "_state",
+        "_unsure", "expires_ms", "snapshot",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class WorkingCopy(Generic[S]):
         self._seen: dict[str, bytes] = {}
         self._messages: Messages | None = None
         self._log: list[Logged] = []
+        self._clears = 0
 
     @property
     def touched(self) -> bool:
@@ -141,7 +142,9 @@ class WorkingCopy(Generic[S]):
             self._collect_state(self._state, changes, refused)
         log = None
         if self._messages is not None:
-            log = diff(self._log, self._messages, self._codec, changes)
+            if not self._log:  # there was nothing to clear, and it shall stay that way
+                self._clears = self._messages.clears
+            log = diff(self._log, self._messages, self._clears, self._codec, changes)
             refused += log.refused
         if changes.empty() and not refused:
             return None
@@ -172,10 +175,10 @@ class WorkingCopy(Generic[S]):
         if delta.log is not None:
             for at, entry in enumerate(delta.log.appended):
                 entry.seq = outcome.first_seq + at
-            self._log = delta.log.after
+            older = self._log[: max(0, len(self._log) - delta.log.size)]  # came in meanwhile
+            self._log = older + delta.log.after
+            self._clears = delta.log.clears
             messages = [(entry.seq, entry.data) for entry in self._log]
-            if self._messages is not None and changes.cleared:
-                self._messages.cleared = False
         self._take(
             Snapshot(
                 version=outcome.version,

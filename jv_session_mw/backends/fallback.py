@@ -141,6 +141,8 @@ class FallbackBackend:
     def _copy(self, key: str, snapshot: Snapshot) -> None:
         if snapshot.version:
             self.copies.keep(key, snapshot)
+        elif snapshot.deleted:
+            self.copies.bury(key)
         else:
             self.copies.forget(key)
 

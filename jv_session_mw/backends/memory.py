@@ -96,9 +96,7 @@ class MemoryBackend:
 
     async def delete(self, key: str, timeout: float) -> bool:
         existed = self._find(key) is not None
-        self.forget(key)
-        self._tombstones[key] = self._clock() + self.rules.ttl_ms / 1000
-        self._sweep_tombstones()
+        self.bury(key)
         return existed
 
     async def has(self, key: str, timeout: float) -> bool:
@@ -144,13 +142,19 @@ class MemoryBackend:
             unseen=snapshot.total - len(snapshot.messages),
         )
         self._entries[key] = entry
-        self._measure(entry)
+        self._measure(key, entry)
 
     def forget(self, key: str) -> None:
         """Drop what is kept under *key*, without a tombstone."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry.size
+
+    def bury(self, key: str) -> None:
+        """Drop what is kept under *key*, and leave a tombstone for one TTL."""
+        self.forget(key)
+        self._tombstones[key] = self._clock() + self.rules.ttl_ms / 1000
+        self._sweep_tombstones()
 
     def apply(self, key: str, changes: Changes) -> Outcome:
         """Apply a commit by the same rules as Redis does."""
@@ -160,14 +164,18 @@ class MemoryBackend:
             return GONE
         entry = self._find(key)
         if entry is None:
-            return GONE if changes.base_version > 0 else self._write(self._create(key), changes, [])
+            return (
+                GONE
+                if changes.base_version > 0
+                else self._write(key, self._create(key), changes, [])
+            )
         for commit_id, outcome in entry.commits:
             if commit_id == changes.commit_id:
                 return outcome
         collisions = conflicts(entry, changes)
         if collisions and self.rules.reject:
             return Outcome(status="conflict", version=entry.version, conflicts=collisions)
-        return self._write(entry, changes, collisions)
+        return self._write(key, entry, changes, collisions)
 
     def admit(self, key: str, version: int) -> None:
         """Make room for a conversation of which only the version is known."""
@@ -198,10 +206,10 @@ class MemoryBackend:
             entry.created_ms = outcome.created_ms
         entry.next_seq = outcome.first_seq
         entry.version = outcome.version - 1
-        self._write(entry, changes, [])
+        self._write(key, entry, changes, [])
         if len(entry.messages) > 2 * window > 0:
             del entry.messages[:-window]
-            self._measure(entry)
+            self._measure(key, entry)
         entry.unseen = outcome.total - len(entry.messages)
 
     def _create(self, key: str) -> Entry:
@@ -216,10 +224,10 @@ class MemoryBackend:
             messages=[],
         )
         self._entries[key] = entry
-        self._grow(entry, ENTRY_OVERHEAD_BYTES)
+        self._grow(key, entry, ENTRY_OVERHEAD_BYTES)
         return entry
 
-    def _write(self, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
+    def _write(self, key: str, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
         rewritten = rewrite(entry, changes)
         first_seq = entry.next_seq
         entry.messages.extend(
@@ -242,9 +250,11 @@ class MemoryBackend:
         )
         entry.commits.append((changes.commit_id, outcome))
         if rewritten:
-            self._measure(entry)
+            self._measure(key, entry)
         else:
-            self._grow(entry, sum(ITEM_OVERHEAD_BYTES + len(item) for item in changes.appended))
+            self._grow(
+                key, entry, sum(ITEM_OVERHEAD_BYTES + len(item) for item in changes.appended)
+            )
         return outcome
 
     def _find(self, key: str) -> Entry | None:
@@ -276,12 +286,13 @@ class MemoryBackend:
     def _remaining_ms(self, entry: Entry) -> int:
         return max(0, round((entry.expires - self._clock()) * 1000))
 
-    def _measure(self, entry: Entry) -> None:
-        self._grow(entry, measured(entry) - entry.size)
+    def _measure(self, key: str, entry: Entry) -> None:
+        self._grow(key, entry, measured(entry) - entry.size)
 
-    def _grow(self, entry: Entry, by: int) -> None:
-        entry.size += by
-        self._resize(by)
+    def _grow(self, key: str, entry: Entry, by: int) -> None:
+        if self._entries.get(key) is entry:  # it may have been evicted meanwhile
+            entry.size += by
+            self._resize(by)
 
     def _resize(self, by: int) -> None:
         self._bytes += by

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -23,39 +23,56 @@ START_SECONDS = 30.0
 END_SECONDS = 20.0
 
 
+# The reader sees the end of our pipe however we come to our end, and takes the server and its
+# workers with it: all of them are in the guard's own process group.
+_GUARD = """
+log=$1; shift
+exec 3<&0
+"$@" 3<&- >"$log" 2>&1 & server=$!
+echo $server
+{ read -r _ <&3; kill -9 0; } >&2 & reader=$!
+wait $server; status=$?
+kill -9 $reader
+exit $status
+"""
+
+
 class WebServer:
     """One server process around an app factory of `tests.promises.apps`.
 
-    It and whatever it has started are ended by their process group, which is this server's own.
+    It cannot outlive this process.
     """
 
     def __init__(self, kind: str, factory: str, environ: Mapping[str, str], *options: str) -> None:
         self.kind = kind
         self.port = free_port()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # until close()
+        self._directory = tempfile.TemporaryDirectory(prefix="jv-session-mw-test-")
+        self._log = Path(self._directory.name) / "server.log"
         command = _command(kind, f"tests.promises.apps:{factory}", self.port)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *command, *options],
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", self._log, sys.executable, "-m", *command, *options],
             cwd=ROOT,
             env={**os.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             process_group=0,
         )
+        assert self._guard.stdout is not None
+        with self._guard.stdout as stdout:
+            self._pid = int(stdout.readline())
 
     def __repr__(self) -> str:
         return f"<WebServer {self.kind} at {HOST}:{self.port}>"
 
     @property
     def running(self) -> bool:
-        return self._process.poll() is None
+        return self._guard.poll() is None
 
     @property
     def log(self) -> str:
         """What it has written so far."""
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def start(self) -> None:
         """Return when it accepts connections; fail with its log when it ends instead."""
@@ -68,22 +85,22 @@ class WebServer:
 
     def terminate(self) -> None:
         """Ask it to end with SIGTERM, as a deployment does; `wait()` waits for that."""
-        os.kill(self._process.pid, signal.SIGTERM)
+        os.kill(self._pid, signal.SIGTERM)
 
     def wait(self) -> int:
         """Wait until it has ended, and return its exit status."""
-        return self._process.wait(END_SECONDS)
+        return self._guard.wait(END_SECONDS)
 
     def close(self) -> None:
         """End it and its workers for good."""
+        assert self._guard.stdin is not None
         if self.running:
             self.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.wait()
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self.wait()
-        self._log.close()
+        self._guard.stdin.close()
+        self._guard.wait()
+        self._directory.cleanup()
 
     def _accepts(self) -> bool:
         try:

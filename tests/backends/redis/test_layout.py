@@ -148,6 +148,7 @@ def test_an_id_of_any_letters_is_read_back_from_its_redis_key(id: str) -> None:
     hash_key, _, _ = redis_keys(PREFIX, encode_key(id))
     key = key_of(PREFIX, hash_key.encode())
     assert key == encode_key(id)
+    assert key is not None
     if len(id.encode("utf-8", "surrogatepass")) <= 200:
         assert decode_key(key) == (id, None)
 

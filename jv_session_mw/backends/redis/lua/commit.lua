@@ -41,7 +41,7 @@ end
 
 local function split(element)
   local seq, value = string.match(element, '^(%d+):(.*)$')
-  return tonumber(seq), value
+  return whole(seq), value
 end
 
 -- Sequence numbers grow along the list but may have gaps, so the place is found by halving.
@@ -69,7 +69,7 @@ local kind, log = redis.call('TYPE', hash).ok, redis.call('TYPE', list).ok
 if (kind ~= 'hash' and kind ~= 'none') or (log ~= 'list' and log ~= 'none') then
   return redis.error_reply('UNREADABLE the keys are of type ' .. kind .. ' and ' .. log)
 end
-if kind == 'none' and (base > 0 or log ~= 'none') then
+if kind == 'none' and not revive and (base > 0 or log ~= 'none') then
   return {'gone'}
 end
 
@@ -119,6 +119,7 @@ if reject and #answer > 6 then
 end
 
 if revive then redis.call('DEL', tombstone) end
+if kind == 'none' and log ~= 'none' then redis.call('DEL', list) end
 for _, field in ipairs(fields) do
   redis.call('HSET', hash, '.' .. field[1], field[2])
 end
@@ -133,8 +134,9 @@ end
 for _, message in ipairs(dropped) do
   local place = find(tonumber(message[1]))
   if place then
-    redis.call('LSET', list, place, '')
-    redis.call('LREM', list, 1, '')
+    local mark = 'dropped by ' .. commit
+    redis.call('LSET', list, place, mark)
+    redis.call('LREM', list, 1, mark)
   end
 end
 if cleared > 0 then

@@ -1,0 +1,76 @@
+"""One turn's view of a conversation in memory, loaded and committed by hand."""
+
+from typing import Any, Generic, TypeVar, cast
+
+from jv_session_mw import Message, Messages
+from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.changes import Changes, Rules
+from jv_session_mw.codec import JsonCodec
+from jv_session_mw.state import state_kind
+from jv_session_mw.working_copy import WorkingCopy
+
+CODEC = JsonCodec()
+S = TypeVar("S")
+KEY = "key"
+WHOLE = 0
+
+
+class TypedHandle(Generic[S]):
+    """One turn's view of a conversation whose state is of one type."""
+
+    def __init__(
+        self, state_type: type[S], memory: MemoryBackend | None = None, *, window: int = WHOLE
+    ) -> None:
+        self.memory = memory or MemoryBackend(Rules(60_000))
+        self._window = window
+        self.copy: WorkingCopy[S] = WorkingCopy(CODEC, state_kind(state_type), self.fetch)
+        self.load()
+
+    @property
+    def state(self) -> S:
+        return self.copy.state
+
+    @state.setter
+    def state(self, state: S) -> None:
+        self.copy.state = state
+
+    @property
+    def messages(self) -> Messages:
+        return self.copy.messages
+
+    def load(self) -> None:
+        self.copy.rebase(self.memory.snapshot(KEY, self._window))
+
+    def commit(self) -> Changes | None:
+        """Store what changed and return it; None when nothing did."""
+        delta = self.copy.collect()
+        if delta is None:
+            return None
+        assert not delta.refused
+        self.copy.sending(delta)
+        self.copy.absorb(delta, self.memory.apply(KEY, delta.changes))
+        return delta.changes
+
+    async def fetch(self, count: int) -> list[Message]:
+        return self.copy.prepend(await self.memory.older(KEY, self.copy.first_seq, count, 1.0))
+
+    def fields(self) -> dict[str, object]:
+        """Return the stored fields."""
+        fields = self.memory.snapshot(KEY, WHOLE).fields
+        return {name: CODEC.decode(data, "x") for name, data in fields.items()}
+
+    def stored(self) -> list[Message]:
+        """Return the stored messages."""
+        snapshot = self.memory.snapshot(KEY, WHOLE)
+        return [cast("Message", CODEC.decode(data, "x")) for _, data in snapshot.messages]
+
+
+class Handle(TypedHandle[dict[str, Any]]):
+    """One turn's view of a conversation whose state is a dict."""
+
+    def __init__(self, memory: MemoryBackend | None = None, *, window: int = WHOLE) -> None:
+        super().__init__(cast("type[dict[str, Any]]", dict), memory, window=window)
+
+
+def say(text: object) -> Message:
+    return {"role": "user", "content": text}

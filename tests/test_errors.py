@@ -1,0 +1,84 @@
+"""The tree of exceptions: what a handler can catch, and what each carries."""
+
+import pickle
+
+import pytest
+
+from jv_session_mw import (
+    ConfigurationError,
+    ConversationConflict,
+    ConversationGone,
+    ConversationNotInstalled,
+    ConversationNotLoaded,
+    SessionError,
+    StoreError,
+    StoreUnavailable,
+    UnreadableConversation,
+    UnsupportedEdit,
+    UnsupportedValue,
+    errors,
+)
+
+EVERY_KIND = [
+    kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
+]
+EXAMPLES: list[SessionError] = [
+    SessionError("text"),
+    ConfigurationError("text"),
+    ConversationNotInstalled("text"),
+    ConversationNotLoaded("text"),
+    UnsupportedValue("state.a", "it is a set"),
+    UnsupportedEdit("text"),
+    StoreError("text"),
+    StoreUnavailable("text", reason="timeout", retry_after=2.5),
+    UnreadableConversation("state.a", "it is corrupt"),
+    ConversationConflict(["a", "b"]),
+    ConversationGone(),
+]
+
+
+def test_every_error_is_public_and_has_one_root() -> None:
+    assert {type(error) for error in EXAMPLES} == set(EVERY_KIND)
+    assert all(issubclass(kind, SessionError) for kind in EVERY_KIND)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parent"),
+    [
+        (ConfigurationError, ValueError),
+        (ConversationNotInstalled, RuntimeError),
+        (ConversationNotLoaded, RuntimeError),
+        (UnsupportedValue, TypeError),
+        (UnsupportedEdit, TypeError),
+        (StoreUnavailable, StoreError),
+        (UnreadableConversation, StoreError),
+        (ConversationConflict, StoreError),
+        (ConversationGone, StoreError),
+    ],
+)
+def test_each_is_also_what_python_calls_it(
+    kind: type[SessionError], parent: type[Exception]
+) -> None:
+    assert issubclass(kind, parent)
+
+
+def test_each_carries_what_a_handler_needs() -> None:
+    unavailable = StoreUnavailable("text", reason="timeout", retry_after=2.5)
+    assert (unavailable.reason, unavailable.retry_after) == ("timeout", 2.5)
+    assert ConversationConflict(["a", "b"]).fields == ("a", "b")
+    value = UnsupportedValue("state.a", "it is a set")
+    assert (value.field, value.reason) == ("state.a", "it is a set")
+    unreadable = UnreadableConversation("state.a", "it is corrupt")
+    assert (unreadable.where, unreadable.reason) == ("state.a", "it is corrupt")
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_each_says_something(error: SessionError) -> None:
+    assert str(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_each_survives_a_process_boundary(error: SessionError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), vars(copy)) == (str(error), vars(error))

@@ -1,0 +1,343 @@
+"""The one door to state: conversations opened outside of a request."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jv_session_mw import (
+    Conversation,
+    ConversationConflict,
+    ConversationGone,
+    ConversationStore,
+    MemoryConversationStore,
+    RedisConversationStore,
+    UnreadableConversation,
+    UnsupportedValue,
+)
+from tests.backends.harness import Bytes
+from tests.conftest import Servers
+from tests.servers import KINDS
+
+TTL = 600
+
+
+@pytest.fixture(params=("memory", *KINDS))
+async def store(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncGenerator[ConversationStore]:
+    """An empty store of each kind."""
+    kind: str = request.param
+    store: ConversationStore = MemoryConversationStore(ttl_seconds=TTL)
+    if kind != "memory":
+        url = servers.get(kind).url
+        store = RedisConversationStore(url=url, ttl_seconds=TTL, deadline=10, connect_timeout=10)
+    async with store:
+        yield store
+
+
+async def save(store: ConversationStore, id: str = "id", **state: object) -> None:
+    async with store.open(id) as conversation:
+        conversation.state.update(state)
+
+
+async def test_what_a_block_changes_is_there_in_the_next(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        assert (conversation.is_new, conversation.version) == (True, 0)
+        conversation.state["nested"] = {"list": [1]}
+        conversation.messages.append({"role": "user", "content": "hi"})
+    async with store.open("id") as conversation:
+        assert (conversation.is_new, conversation.version) == (False, 1)
+        conversation.state["nested"]["list"].append(2)
+    async with store.open("id") as conversation:
+        assert conversation.state == {"nested": {"list": [1, 2]}}
+        assert conversation.messages == [{"role": "user", "content": "hi"}]
+        assert conversation.id == "id"
+
+
+async def test_a_block_that_only_reads_stores_nothing(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        assert conversation.state == {}
+        assert conversation.messages == []
+    assert await store.keys() == []
+    await save(store, a=1)
+    async with store.open("id") as conversation:
+        assert conversation.state == {"a": 1}
+    async with store.open("id") as conversation:
+        assert conversation.version == 1
+
+
+async def test_an_exception_discards_what_was_not_saved(store: ConversationStore) -> None:
+    async def fail() -> None:
+        async with store.open("id") as conversation:
+            conversation.state["a"] = "saved"
+            await conversation.save()
+            conversation.state["a"] = "lost"
+            conversation.messages.append({"content": "lost"})
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert await store.get("id") == {"a": "saved"}
+
+
+async def test_a_cancellation_keeps_what_was_changed(store: ConversationStore) -> None:
+    inside = asyncio.Event()
+
+    async def stream() -> None:
+        async with store.open("id") as conversation:
+            async with conversation.reply() as reply:
+                reply.write("half an ans")
+                inside.set()
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(stream())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    stored = await store.get("id")
+    assert stored is not None
+    assert stored["messages"] == [
+        {"role": "assistant", "content": "half an ans", "interrupted": True}
+    ]
+
+
+async def test_save_twice_stores_once(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        conversation.messages.append({"n": 1})
+        await conversation.save()
+        await conversation.save()
+        assert conversation.version == 1
+    assert await store.get("id") == {"messages": [{"n": 1}]}
+
+
+async def test_two_tasks_that_save_one_handle_lose_and_double_nothing(
+    store: ConversationStore,
+) -> None:
+    async def work(conversation: Conversation[dict[str, Any]], name: str) -> None:
+        for at in range(10):
+            conversation.messages.append({"of": name, "at": at})
+            conversation.state[name] = at
+            await conversation.save()
+
+    async with store.open("id") as conversation:
+        await asyncio.gather(*(work(conversation, name) for name in "abc"))
+    stored = await store.get("id")
+    assert stored is not None
+    assert {name: stored[name] for name in "abc"} == dict.fromkeys("abc", 9)
+    for name in "abc":
+        assert [m["at"] for m in stored["messages"] if m["of"] == name] == list(range(10))
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_a_cancelled_save_lands_once(store: ConversationStore, ticks: int) -> None:
+    async with store.open("id") as conversation:
+        conversation.messages.append({"n": 1})
+        task = asyncio.create_task(conversation.save())
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        conversation.messages.append({"n": 2})
+    assert await store.get("id") == {"messages": [{"n": 1}, {"n": 2}]}
+
+
+async def test_two_that_opened_the_same_both_stay(store: ConversationStore) -> None:
+    await save(store, a=1, b=1)
+    async with store.open("id") as one, store.open("id") as two:
+        one.state["a"] = 2
+        one.messages.append({"of": "one"})
+        two.state["b"] = 2
+        two.messages.append({"of": "two"})
+    stored = await store.get("id")
+    assert stored is not None
+    assert (stored["a"], stored["b"], len(stored["messages"])) == (2, 2, 2)
+
+
+async def test_a_conversation_that_was_deleted_under_a_block_stays_deleted(
+    store: ConversationStore,
+) -> None:
+    await save(store, a=1)
+
+    async def late() -> None:
+        async with store.open("id") as conversation:
+            await store.delete("id")
+            conversation.state["a"] = 2
+
+    with pytest.raises(ConversationGone):
+        await late()
+    assert await store.get("id") is None
+    with pytest.raises(ConversationGone):
+        await save(store, a=3)
+
+
+async def test_a_block_from_before_a_delete_does_not_join_what_came_after(
+    store: ConversationStore,
+) -> None:
+    await save(store, a=1)
+
+    async def late() -> None:
+        async with store.open("id") as conversation:
+            await store.delete("id")
+            await store.set("id", {"new": True})
+            conversation.messages.append({"of": "the deleted one"})
+
+    with pytest.raises(ConversationGone):
+        await late()
+    assert await store.get("id") == {"new": True}
+
+
+async def test_a_delete_inside_a_block_saves_nothing(store: ConversationStore) -> None:
+    await save(store, a=1)
+    async with store.open("id") as conversation:
+        conversation.state["a"] = 2
+        await conversation.delete()
+        conversation.state["a"] = 3
+        assert conversation.deleted
+    assert await store.get("id") is None
+
+
+async def test_a_rotation_moves_everything_and_deletes_the_old(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        conversation.state["a"] = 1
+        conversation.messages.extend({"n": at} for at in range(120))
+    async with store.open("id") as conversation:
+        conversation.state["b"] = 2
+        await conversation.rotate()
+        new = conversation.id
+        assert new != "id"
+        assert conversation.state == {"a": 1, "b": 2}
+        conversation.messages.append({"n": 120})
+    assert await store.keys() == [new]
+    assert await store.get(new) == {"a": 1, "b": 2, "messages": [{"n": at} for at in range(121)]}
+    with pytest.raises(ConversationGone):
+        await save(store, "id", a=2)
+
+
+async def test_a_reload_forgets_and_fetches(store: ConversationStore) -> None:
+    await save(store, a=1)
+    async with store.open("id") as conversation:
+        conversation.state["a"] = "forgotten"
+        await save(store, b=2)
+        await conversation.reload()
+        assert conversation.state == {"a": 1, "b": 2}
+        assert conversation.version == 2
+    assert await store.get("id") == {"a": 1, "b": 2}
+
+
+async def test_a_reload_of_nothing_is_gone(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        with pytest.raises(ConversationGone):
+            await conversation.reload()
+
+
+async def test_times_and_versions_are_told(store: ConversationStore) -> None:
+    now = datetime.now(UTC)
+    async with store.open("id") as conversation:
+        assert (conversation.created_at, conversation.expires_at) == (None, None)
+        conversation.state["a"] = 1
+        await conversation.save()
+        created, expires = conversation.created_at, conversation.expires_at
+        assert created is not None
+        assert expires is not None
+        assert abs(created - now) < timedelta(seconds=60)
+        assert abs(expires - now - timedelta(seconds=TTL)) < timedelta(seconds=60)
+        assert (conversation.version, conversation.degraded) == (1, False)
+    async with store.open("id") as conversation:
+        assert conversation.created_at == created
+
+
+async def test_an_owner_has_conversations_of_their_own(store: ConversationStore) -> None:
+    async with store.open("id", owner="ada") as conversation:
+        conversation.state["of"] = "ada"
+        assert conversation.owner == "ada"
+    assert await store.get("id") is None
+    assert await store.get("id", owner="bob") is None
+    assert await store.get("id", owner="ada") == {"of": "ada"}
+    assert (await store.keys(), await store.keys(owner="ada")) == ([], ["id"])
+    assert await store.size() == 1
+
+
+async def test_a_value_that_cannot_be_stored_is_refused_whole(store: ConversationStore) -> None:
+    await save(store, a=1)
+
+    async def turn() -> None:
+        async with store.open("id") as conversation:
+            conversation.state.update(a=2, bad={1})
+
+    with pytest.raises(UnsupportedValue, match=r"state\.bad"):
+        await turn()
+    assert await store.get("id") == {"a": 1}
+
+
+async def test_a_bad_name_in_one_conversation_harms_no_other(store: ConversationStore) -> None:
+    async def bad() -> None:
+        async with store.open("bad") as conversation:
+            conversation.state["\ud800"] = 1
+
+    results = await asyncio.gather(
+        bad(), *(save(store, str(at), a=at) for at in range(9)), return_exceptions=True
+    )
+    assert isinstance(results[0], UnsupportedValue)
+    assert results[1:] == [None] * 9
+    assert await store.size() == 9
+
+
+async def test_a_store_that_rejects_names_the_fields(servers: Servers) -> None:
+    store = RedisConversationStore(
+        url=servers.get("valkey-9").url, on_conflict="reject", deadline=10
+    )
+    async with store:
+        await save(store, a=1, b=1)
+        async with store.open("id") as one, store.open("id") as two:
+            two.state["a"] = "two"
+            await two.save()
+            one.state.update(a="one", b="one")
+            with pytest.raises(ConversationConflict) as conflict:
+                await one.save()
+            assert conflict.value.fields == ("a",)
+            await one.reload()
+            assert one.state == {"a": "two", "b": 1}
+            one.state["b"] = "one"
+        assert await store.get("id") == {"a": "two", "b": "one"}
+
+
+@pytest.mark.parametrize(
+    ("where", "data"),
+    [("field", b"garbage"), ("field", b"j2;1"), ("field", b"j1;{"), ("message", b"2:garbage")],
+)
+async def test_a_value_that_cannot_be_read_stays(servers: Servers, where: str, data: bytes) -> None:
+    server = servers.get("valkey-9")
+    stored = Bytes(server)
+    async with RedisConversationStore(url=server.url, deadline=10) as store:
+        async with store.open("id") as conversation:
+            conversation.state["a"] = 1
+            conversation.messages.append({"n": 1})
+        if where == "field":
+            stored.do("HSET", "conv:{id}", ".a", data)
+        else:
+            stored.do("RPUSH", "conv:{id}:m", data)
+        before = stored.everything()
+        with pytest.raises(UnreadableConversation):
+            async with store.open("id") as conversation:
+                conversation.state["a"] = 2
+        for call in (store.get("id"), store.set("id", {"a": 3})):
+            with pytest.raises(UnreadableConversation):
+                await call
+        assert stored.everything() == before
+    stored.close()
+
+
+async def test_the_store_closes_after_the_commits_in_flight(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        conversation.state["a"] = 1
+        task = asyncio.create_task(conversation.save())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await store.close()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await store.get("id") == {"a": 1}
