@@ -1,6 +1,5 @@
 """The composition root: arguments or environment -> a store, checked at start."""
 
-import math
 from typing import Any, Generic, Literal, cast
 
 from opentelemetry.metrics import MeterProvider
@@ -22,6 +21,7 @@ from jv_session_mw.telemetry import Telemetry
 
 S = TypeVar("S", default=dict[str, Any])
 
+A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds of a TTL in 64 bits
 PARTS = frozenset({"host", "port", "db", "password", "tls"})
 
 # A reply that comes later than this finds nobody waiting; the connection is given up.
@@ -199,7 +199,8 @@ def _rules(
 
 
 def _require_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+    if not 0 < number <= A_CENTURY:
         raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
 
 

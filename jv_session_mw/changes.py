@@ -11,7 +11,8 @@ from msgspec import Struct, field
 class Snapshot(Struct, frozen=True):
     """What a load found.
 
-    `version` 0 means that nothing is stored. Messages are pairs of their lasting sequence number
+    `version` 0 means that nothing is stored. `birth` tells this conversation from a later one under
+    the same key. Messages are pairs of their lasting sequence number
     and their bytes, oldest first; of `total` stored ones only the last few are here. `ttl_ms` is
     what remains. `fallback` is empty, or the reason why a stand-in answered.
     """
@@ -24,6 +25,7 @@ class Snapshot(Struct, frozen=True):
     messages: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
     deleted: bool = False
     fallback: str = ""
+    birth: str = ""
 
 
 class Put(Struct, frozen=True):
@@ -37,8 +39,8 @@ class Changes(Struct):
     """What a commit sends.
 
     `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
-    any other only updates one that still exists. `cleared` drops every message up to and
-    including that sequence number.
+    any other only updates the one of that `birth` (empty: whichever), if it still exists.
+    `cleared` drops every message up to and including that sequence number.
     """
 
     commit_id: str
@@ -50,6 +52,7 @@ class Changes(Struct):
     dropped: list[int] = field(default_factory=list[int])
     cleared: int = 0
     revive: bool = False
+    birth: str = ""
 
     def empty(self) -> bool:
         return not (
@@ -92,6 +95,7 @@ class Outcome(Struct, frozen=True):
     first_seq: int = 0
     conflicts: list[str] = field(default_factory=list[str])
     fallback: str = ""
+    birth: str = ""
 
 
 class Condition(Struct, frozen=True):

@@ -10,18 +10,15 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
-from jv_session_mw.changes import MISSING, Changes, Put, Rules, Snapshot
+from jv_session_mw.changes import MISSING, Rules, Snapshot
 from jv_session_mw.channel import Channel, Deadline
 from jv_session_mw.codec import Codec
 from jv_session_mw.commits import Commits, leniently, strictly
-from jv_session_mw.errors import (
-    ConversationGone,
-    ConversationNotLoaded,
-    StoreUnavailable,
-)
+from jv_session_mw.errors import ConversationGone, ConversationNotLoaded, StoreUnavailable
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
+from jv_session_mw.rotation import move
 from jv_session_mw.state import StateKind
 from jv_session_mw.working_copy import WorkingCopy
 
@@ -208,11 +205,7 @@ class Conversation(Generic[S]):
         self._id, self._channel, self.known = ids.mint(), None, False
         if old is None or not self.version:
             return
-        whole = await old.load(0, Deadline(self._deadline))
-        if not whole.version:
-            raise ConversationGone
-        await self.channel.commit(_copy_of(whole), Deadline(self._deadline))
-        await old.delete(Deadline(self._deadline))
+        await move(old, self.channel, self._deadline)
         await self.reload()
 
     # What follows is for the middleware and the store, not for handlers.
@@ -304,10 +297,3 @@ class Conversation(Generic[S]):
         if not messages:
             self._copy.messages.unseen = 0
         return messages
-
-
-def _copy_of(snapshot: Snapshot) -> Changes:
-    changes = Changes(commit_id=ids.mint(), base_version=0)
-    changes.fields = {name: Put(data) for name, data in snapshot.fields.items()}
-    changes.appended = [data for _, data in snapshot.messages]
-    return changes

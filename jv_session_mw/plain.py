@@ -30,9 +30,13 @@ class PlainView:
         return value
 
     def difference(self, stored: Snapshot, value: dict[str, Any]) -> Changes:
-        """Return what makes *value* of what is stored. Raises `UnsupportedValue`."""
+        """Return what makes *value* of what is stored.
+
+        Raises `UnsupportedValue`, and `UnreadableConversation` for what is stored.
+        """
+        self.read(stored)  # what cannot be read is not to be written over
         changes = Changes(
-            commit_id=os.urandom(9).hex(), base_version=stored.version, revive=stored.deleted
+            os.urandom(9).hex(), stored.version, revive=stored.deleted, birth=stored.birth
         )
         fields = dict(value)
         log = fields.get(self._messages_key)

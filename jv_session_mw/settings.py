@@ -33,7 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return cls(
             url=environ.get("REDIS_URL") or None,
             host=environ.get("REDIS_HOST") or "localhost",
-            port=_integer(environ, "REDIS_PORT", 6379),
+            port=_port(environ, "REDIS_PORT", 6379),
             password=environ.get("REDIS_PASSWORD") or None,
             db=_integer(environ, "REDIS_DB", 0),
             ttl_seconds=_seconds(environ, "REDIS_CONVERSATION_TTL", 3600),
@@ -50,6 +50,13 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
     if value < 0:
         raise ConfigurationError(f"{name} is {text!r}: give a number that is not negative")
     return value
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    port = _integer(environ, name, default)
+    if not 0 < port <= 65_535:
+        raise ConfigurationError(f"{name} is {port}: give a port from 1 to 65535")
+    return port
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

@@ -73,25 +73,49 @@ class DictKind:
 
 
 class StructKind(Generic[S]):
-    """A `msgspec.Struct` or a dataclass."""
+    """A `msgspec.Struct`."""
 
     def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
         self.names: frozenset[str] | None = names
         self.state_type = state_type
 
     def build(self, values: dict[str, object]) -> S:
-        try:
-            return msgspec.convert(values, self.state_type, builtin_types=_KEPT, str_keys=True)
-        except msgspec.ValidationError as error:
-            reason = f"its fields do not fit {self.state_type.__qualname__} ({error})"
-            raise UnreadableConversation("state", reason) from error
+        return _convert(values, self.state_type, self.names or frozenset())
 
     def explode(self, state: S) -> Mapping[str, object]:
-        try:
-            values = msgspec.to_builtins(state, builtin_types=_KEPT, str_keys=True)
-        except (TypeError, RecursionError) as error:
-            raise UnsupportedValue("state", str(error)) from error
-        return cast("dict[str, object]", values)
+        return cast("dict[str, object]", _plain(state))
+
+
+class DataclassKind(Generic[S]):
+    """A dataclass. Its defaults may live on the class, so each field is asked for by name."""
+
+    def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
+        self.names: frozenset[str] | None = names
+        self.state_type = state_type
+        self._fields = sorted(names)
+
+    def build(self, values: dict[str, object]) -> S:
+        return _convert(values, self.state_type, self.names or frozenset())
+
+    def explode(self, state: S) -> Mapping[str, object]:
+        return {name: _plain(getattr(state, name)) for name in self._fields}
+
+
+def _convert(values: dict[str, object], state_type: type[S], names: frozenset[str]) -> S:
+    known = {name: value for name, value in values.items() if name in names}
+    try:
+        return msgspec.convert(known, state_type, builtin_types=_KEPT, str_keys=True)
+    except msgspec.ValidationError as error:
+        reason = f"its fields do not fit {state_type.__qualname__} ({error})"
+        raise UnreadableConversation("state", reason) from error
+
+
+def _plain(value: object) -> object:
+    try:
+        plain: object = msgspec.to_builtins(value, builtin_types=_KEPT, str_keys=True)
+    except (TypeError, RecursionError) as error:
+        raise UnsupportedValue("state", str(error)) from error
+    return plain
 
 
 class Model(Protocol):
@@ -127,12 +151,14 @@ class ModelKind:
 
 
 def _typed(state_type: type[S]) -> StateKind[S]:
+    if not isinstance(state_type, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"state_type={state_type!r} is not a class")
     if issubclass(state_type, msgspec.Struct):
         fields = msgspec.structs.fields(state_type)
         return StructKind(state_type, frozenset(field.encode_name for field in fields))
     if dataclasses.is_dataclass(state_type):
         names = frozenset(field.name for field in dataclasses.fields(state_type))
-        return StructKind(state_type, names)
+        return DataclassKind(state_type, names)
     model_fields: object = getattr(state_type, "model_fields", None)
     if isinstance(model_fields, dict):
         names = frozenset(cast("dict[str, object]", model_fields))

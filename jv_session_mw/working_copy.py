@@ -136,7 +136,8 @@ class WorkingCopy(Generic[S]):
             return self._unsure
         if not self.touched:
             return None
-        changes = Changes(commit_id="", base_version=self.snapshot.version)
+        snapshot = self.snapshot
+        changes = Changes("", snapshot.version, birth=snapshot.birth)
         refused: list[SessionError] = []
         if self._state is not None:
             self._collect_state(self._state, changes, refused)
@@ -182,6 +183,7 @@ class WorkingCopy(Generic[S]):
         self._take(
             Snapshot(
                 version=outcome.version,
+                birth=outcome.birth,
                 created_ms=outcome.created_ms,
                 ttl_ms=outcome.ttl_ms,
                 total=outcome.total,

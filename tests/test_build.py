@@ -17,23 +17,24 @@ from jv_session_mw import (
     create_conversation_store,
 )
 
-NO_SECONDS = [0, -1, math.nan, math.inf, -math.inf, "60", None, True, 1e300]
-NO_COUNT = [0, -1, 1.5, "5", True, math.nan]
+NO_SECONDS: list[object] = [0, -1, math.nan, math.inf, -math.inf, "60", True]
+NO_COUNT: list[object] = [0, -1, 1.5, "5", True, math.nan]
+ENDLESS = 1e300  # more milliseconds than a server can count
 BOTH: dict[str, list[object]] = {
-    "ttl_seconds": NO_SECONDS,
-    "max_lifetime_seconds": [value for value in NO_SECONDS if value is not None],
+    "ttl_seconds": [*NO_SECONDS, None, ENDLESS],
+    "max_lifetime_seconds": [*NO_SECONDS, ENDLESS],
     "max_messages": NO_COUNT,
     "window": [*NO_COUNT, None],
     "on_conflict": ["last", "", None, True],
-    "state_type": [int, list, dict[str, Any], None],
+    "state_type": [int, list, dict[str, Any]],
 }
 REDIS: dict[str, list[object]] = {
     **BOTH,
     "url": ["", "http://host", "redis://", "redis://host:port", "host:6379"],
     "port": [0, -1, 65_536, "6379", 1.5, True],
     "db": [-1, "0", 1.5, True],
-    "connect_timeout": NO_SECONDS,
-    "deadline": NO_SECONDS,
+    "connect_timeout": [*NO_SECONDS, None],
+    "deadline": [*NO_SECONDS, None],
     "fallback": ["redis", "", True, "none"],
     "recovery": ["never", "", None],
 }
@@ -122,7 +123,7 @@ def test_a_bad_argument_of_the_middleware_is_named(
 
 def test_a_middleware_takes_its_keys_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JV_SESSION_SECRET_KEYS", "k" * 32)
-    assert make(secret_keys=None)
+    assert isinstance(make(secret_keys=None), ConversationMiddleware)
 
 
 @pytest.mark.parametrize("value", [0.001, 1, 3600, 10 * 365 * 86_400])

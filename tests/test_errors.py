@@ -1,7 +1,5 @@
 """The tree of exceptions: what a handler can catch, and what each carries."""
 
-import pickle
-
 import pytest
 
 from jv_session_mw import (
@@ -75,10 +73,3 @@ def test_each_carries_what_a_handler_needs() -> None:
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 def test_each_says_something(error: SessionError) -> None:
     assert str(error)
-
-
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_each_survives_a_process_boundary(error: SessionError) -> None:
-    copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is type(error)
-    assert (str(copy), vars(copy)) == (str(error), vars(error))

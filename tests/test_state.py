@@ -274,7 +274,6 @@ UNSUPPORTED: list[Callable[[], object]] = [
     lambda: int,
     lambda: dict[str, Any],
     lambda: Any,
-    lambda: None,
     StructTrip,
 ]
 

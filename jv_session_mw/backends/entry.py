@@ -19,6 +19,7 @@ class Entry(Struct):
     """
 
     version: int
+    birth: str
     created_ms: int
     expires: float
     dies: float

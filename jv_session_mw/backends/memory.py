@@ -12,6 +12,7 @@ from jv_session_mw.backends.entry import (
     measured,
     rewrite,
 )
+from jv_session_mw.backends.tombstones import Tombstones
 from jv_session_mw.changes import (
     DELETED,
     GONE,
@@ -47,7 +48,7 @@ class MemoryBackend:
         self._clock = clock
         self._wall = wall
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._tombstones: OrderedDict[str, float] = OrderedDict()
+        self._tombstones = Tombstones(rules.ttl_ms / 1000, max_entries, clock)
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -107,8 +108,7 @@ class MemoryBackend:
 
     def is_deleted(self, key: str) -> bool:
         """Say whether a tombstone stands under *key*."""
-        until = self._tombstones.get(key)
-        return until is not None and until > self._clock()
+        return key in self._tombstones
 
     def snapshot(self, key: str, window: int) -> Snapshot:
         """Return what is kept under *key*; the bytes are shared, the containers are not."""
@@ -119,6 +119,7 @@ class MemoryBackend:
             return MISSING
         return Snapshot(
             version=entry.version,
+            birth=entry.birth,
             created_ms=entry.created_ms,
             ttl_ms=self._remaining_ms(entry),
             total=entry.unseen + len(entry.messages),
@@ -129,10 +130,11 @@ class MemoryBackend:
     def keep(self, key: str, snapshot: Snapshot) -> None:
         """Take *snapshot*, loaded elsewhere, as what is stored here."""
         self.forget(key)
-        self._tombstones.pop(key, None)
+        self._tombstones.take_away(key)
         now = self._clock()
         entry = Entry(
             version=snapshot.version,
+            birth=snapshot.birth,
             created_ms=snapshot.created_ms,
             expires=now + snapshot.ttl_ms / 1000,
             dies=self._end_of_life(snapshot.created_ms, now),
@@ -153,22 +155,20 @@ class MemoryBackend:
     def bury(self, key: str) -> None:
         """Drop what is kept under *key*, and leave a tombstone for one TTL."""
         self.forget(key)
-        self._tombstones[key] = self._clock() + self.rules.ttl_ms / 1000
-        self._sweep_tombstones()
+        self._tombstones.set(key)
 
     def apply(self, key: str, changes: Changes) -> Outcome:
         """Apply a commit by the same rules as Redis does."""
         if changes.revive:
-            self._tombstones.pop(key, None)
+            self._tombstones.take_away(key)
         elif self.is_deleted(key):
             return GONE
         entry = self._find(key)
+        if changes.base_version > 0 and (entry is None or changes.birth not in ("", entry.birth)):
+            return GONE
         if entry is None:
-            return (
-                GONE
-                if changes.base_version > 0
-                else self._write(key, self._create(key), changes, [])
-            )
+            entry = self._create(key, changes.commit_id)
+            return self._write(key, entry, changes, [])
         for commit_id, outcome in entry.commits:
             if commit_id == changes.commit_id:
                 return outcome
@@ -177,9 +177,9 @@ class MemoryBackend:
             return Outcome(status="conflict", version=entry.version, conflicts=collisions)
         return self._write(key, entry, changes, collisions)
 
-    def admit(self, key: str, version: int) -> None:
-        """Make room for a conversation of which only the version is known."""
-        self._create(key).version = version
+    def admit(self, key: str, version: int, birth: str = "") -> None:
+        """Make room for a conversation of which no more than this is known."""
+        self._create(key, birth).version = version
 
     def move(self, key: str, other: "MemoryBackend") -> bool:
         """Hand what is kept under *key* over to *other*; say whether there was anything."""
@@ -197,12 +197,12 @@ class MemoryBackend:
         Only about *window* messages stay, as the original has the others.
         """
         if changes.revive:
-            self._tombstones.pop(key, None)
+            self._tombstones.take_away(key)
         entry = self._find(key)
         if entry is None:
             if changes.base_version > 0 or outcome.total > len(changes.appended):
                 return
-            entry = self._create(key)
+            entry = self._create(key, outcome.birth)
             entry.created_ms = outcome.created_ms
         entry.next_seq = outcome.first_seq
         entry.version = outcome.version - 1
@@ -212,11 +212,12 @@ class MemoryBackend:
             self._measure(key, entry)
         entry.unseen = outcome.total - len(entry.messages)
 
-    def _create(self, key: str) -> Entry:
+    def _create(self, key: str, birth: str) -> Entry:
         created_ms = int(self._wall() * 1000)
         now = self._clock()
         entry = Entry(
             version=0,
+            birth=birth,
             created_ms=created_ms,
             expires=now + self.rules.ttl_ms / 1000,
             dies=self._end_of_life(created_ms, now),
@@ -242,6 +243,7 @@ class MemoryBackend:
         outcome = Outcome(
             status="committed",
             version=entry.version,
+            birth=entry.birth,
             created_ms=entry.created_ms,
             ttl_ms=self._remaining_ms(entry),
             total=entry.unseen + len(entry.messages),
@@ -266,14 +268,6 @@ class MemoryBackend:
             return None
         self._entries.move_to_end(key)
         return entry
-
-    def _sweep_tombstones(self) -> None:
-        now = self._clock()
-        while self._tombstones:
-            key, until = next(iter(self._tombstones.items()))
-            if until > now and len(self._tombstones) <= self.max_entries:
-                return
-            del self._tombstones[key]
 
     def _end_of_life(self, created_ms: int, now: float) -> float:
         if not self.rules.lifetime_ms:

@@ -154,6 +154,26 @@ async def test_a_repeated_revival_changes_nothing(backend: Backend) -> None:
     assert values(await load(backend)) == [b"hi"]
 
 
+async def test_a_commit_that_rests_on_a_deleted_one_does_not_join_the_revived(
+    backend: Backend,
+) -> None:
+    birth = (await commit(backend, sets(a=b"1"))).birth
+    assert birth
+    assert (await load(backend)).birth == birth
+    await backend.delete(KEY, TIMEOUT)
+    revived = await commit(backend, Changes(commit_id(), 0, fields={"a": Put(b"2")}, revive=True))
+    assert revived.birth not in ("", birth)
+    late = appends(1, b"of the deleted one")
+    late.birth = birth
+    assert await commit(backend, late) == GONE
+    assert values(await load(backend)) == []
+
+
+async def test_the_birth_of_a_conversation_stays(backend: Backend) -> None:
+    births = {(await commit(backend, sets(at, a=b"%d" % at))).birth for at in range(4)}
+    assert births == {(await load(backend)).birth}
+
+
 async def test_a_backend_that_was_closed_opens_again(backend: Backend) -> None:
     await backend.open(TIMEOUT)
     await backend.ping(TIMEOUT)

@@ -198,7 +198,7 @@ def test_a_move_hands_everything_over() -> None:
 
 async def test_what_was_admitted_goes_on_from_its_version() -> None:
     memory = MemoryBackend(RULES)
-    memory.admit(KEY, 41)
+    memory.admit(KEY, appends(41))
     assert (await commit(memory, appends(41, b"hi"))).version == 42
 
 
@@ -237,7 +237,7 @@ class Bounds(RuleBasedStateMachine):
     @rule(key=keys)
     def admit(self, key: str) -> None:
         if key not in self.memory:
-            self.memory.admit(key, 5)
+            self.memory.admit(key, appends(5))
 
     @rule(key=keys)
     def forget(self, key: str) -> None:

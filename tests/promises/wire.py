@@ -1,6 +1,7 @@
 """A line to a Redis server that a test holds, lets go and cuts, with real sockets."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ class Wire:
         self._open.set()
         self._losing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
@@ -56,6 +58,9 @@ class Wire:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self._ends:
+            with suppress(OSError):
+                await end.wait_closed()
         await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,9 +78,9 @@ class Wire:
         finally:
             commands.cancel()
             replies.cancel()
-            await asyncio.gather(commands, replies, return_exceptions=True)
             for end in (writer, to_server):
                 end.transport.abort()
+                self._ends.append(end)
 
     async def _forward_commands(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

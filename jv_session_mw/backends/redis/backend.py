@@ -94,7 +94,7 @@ class RedisBackend:
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         names = redis_keys(self._prefix, key)
-        arguments = (changes.commit_id, changes.base_version, *self._rules, *_counted(changes, key))
+        arguments = (changes.commit_id, changes.base_version, *self._rules, *_counted(changes))
         reply = await self._send(timeout, "EVALSHA", scripts.COMMIT, 3, *names, *arguments)
         return _outcome(cast("list[Reply]", reply))
 
@@ -140,9 +140,9 @@ class RedisBackend:
         return self._batcher
 
 
-def _counted(changes: Changes, key: str) -> list[Argument]:
+def _counted(changes: Changes) -> list[Argument]:
     """Flatten *changes* into the groups that `commit.lua` counts through."""
-    flat: list[Argument] = [int(changes.revive), changes.cleared, LAYOUT, key]
+    flat: list[Argument] = [int(changes.revive), changes.cleared, LAYOUT, changes.birth]
     _add_puts(flat, changes.fields)
     flat.append(len(changes.removed))
     for name, base in changes.removed.items():
@@ -172,12 +172,14 @@ def _outcome(reply: list[Reply]) -> Outcome:
     if reply[0] == b"gone":
         return GONE
     version, created_ms, ttl_ms, total, first_seq = cast("list[int]", reply[1:6])
+    birth, *conflicts = cast("list[bytes]", reply[6:])
     return Outcome(
         status="committed" if reply[0] == b"committed" else "conflict",
         version=version,
+        birth=birth.decode(),
         created_ms=created_ms,
         ttl_ms=ttl_ms,
         total=total,
         first_seq=first_seq,
-        conflicts=[name.decode() for name in cast("list[bytes]", reply[6:])],
+        conflicts=[name.decode() for name in conflicts],
     )

@@ -14,6 +14,7 @@ LAYOUT = "1"
 FIELD = b"."
 
 _WHOLE = re.compile(rb"[0-9]{1,15}")
+_BIRTH = re.compile(rb"[A-Za-z0-9_-]+")
 _COMMITS = re.compile(rb"\s*([\w-]+=[0-9]+,[0-9]+\s*)*")
 
 
@@ -52,10 +53,13 @@ def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes])
         raise UnreadableConversation("hash", "it was written by another program or version")
     if not all(_WHOLE.fullmatch(meta.get(name, b"")) for name in (b"@v", b"@c", b"@n", b"@x")):
         raise UnreadableConversation("hash", "one of its numbers is lost or corrupt")
+    if not _BIRTH.fullmatch(meta.get(b"@b", b"")):
+        raise UnreadableConversation("hash", "the mark of its birth is lost or corrupt")
     if not _COMMITS.fullmatch(meta.get(b"@k", b"?")):
         raise UnreadableConversation("hash", "its last commits are lost or corrupt")
     return Snapshot(
         version=int(meta[b"@v"]),
+        birth=meta[b"@b"].decode(),
         created_ms=int(meta[b"@c"]),
         ttl_ms=max(0, ttl_ms),
         total=total,

@@ -1,10 +1,11 @@
 -- KEYS: hash, list, tombstone.
 -- ARGV: commit id, base version, ttl ms, lifetime ms, max messages, '1' to reject conflicts,
---       '1' to revive, cleared up to, layout, id, then six counted groups:
+--       '1' to revive, cleared up to, layout, birth, then five counted groups:
 --       fields (name, value, base), removed (name, base), appended (value),
 --       replaced (seq, value, base), dropped (seq).
 -- A base is the first digits of the SHA-1 of the bytes that a change rests on, '' for none.
--- Answers {status, version, created, ttl, total, first seq, conflicts ...}.
+-- The birth, the id of the commit that created it, tells a conversation from a later one.
+-- Answers {status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local at = 10
@@ -75,14 +76,17 @@ end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local version, created, seq, dies, commits = 0, now, 1, lifetime > 0 and now + lifetime or 0, ''
+local version, created, seq, commits, birth = 0, now, 1, '', commit
+local dies = lifetime > 0 and now + lifetime or 0
 if kind == 'hash' then
-  local meta = redis.call('HMGET', hash, '@f', '@v', '@c', '@n', '@x', '@k')
+  local meta = redis.call('HMGET', hash, '@f', '@v', '@c', '@n', '@x', '@k', '@b')
   version, created = whole(meta[2]), whole(meta[3])
-  seq, dies, commits = whole(meta[4]), whole(meta[5]), meta[6]
-  if meta[1] ~= ARGV[9] or not (version and created and seq and dies and are_commits(commits)) then
+  seq, dies, commits, birth = whole(meta[4]), whole(meta[5]), meta[6], meta[7]
+  local complete = version and created and seq and dies and birth and are_commits(commits)
+  if meta[1] ~= ARGV[9] or not complete then
     return redis.error_reply('UNREADABLE the hash is not of layout ' .. ARGV[9])
   end
+  if base > 0 and ARGV[10] ~= '' and ARGV[10] ~= birth then return {'gone'} end
 end
 if dies > 0 then
   ttl = math.min(ttl, dies - now)
@@ -92,11 +96,11 @@ end
 for done, was_version, was_first in string.gmatch(commits, '(%S+)=(%d+),(%d+)') do
   if done == commit then
     return {'committed', tonumber(was_version), created, redis.call('PTTL', hash),
-            redis.call('LLEN', list), tonumber(was_first)}
+            redis.call('LLEN', list), tonumber(was_first), birth}
   end
 end
 
-local answer = {'committed', version + 1, created, ttl, 0, seq}
+local answer = {'committed', version + 1, created, ttl, 0, seq, birth}
 local function compare(name, stored, value, expected)
   if stored ~= value and digest(stored) ~= expected then
     answer[#answer + 1] = name
@@ -113,7 +117,7 @@ for _, message in ipairs(replaced) do
   message.place = place
   compare('messages#' .. message[1], stored or false, message[2], message[3])
 end
-if reject and #answer > 6 then
+if reject and #answer > 7 then
   answer[1], answer[2] = 'conflict', version
   return answer
 end
@@ -158,7 +162,7 @@ for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
 commits = table.concat(kept, ' ', math.max(1, #kept - 7))
 redis.call('HSET', hash, '@v', answer[2], '@n', seq, '@k', commits)
 if kind == 'none' then
-  redis.call('HSET', hash, '@f', ARGV[9], '@i', ARGV[10], '@c', now, '@x', dies)
+  redis.call('HSET', hash, '@f', ARGV[9], '@b', birth, '@c', now, '@x', dies)
 end
 redis.call('PEXPIRE', hash, ttl)
 redis.call('PEXPIRE', list, ttl)

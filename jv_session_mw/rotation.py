@@ -1,0 +1,28 @@
+"""A whole conversation from one id to another, as raw bytes."""
+
+from jv_session_mw import ids
+from jv_session_mw.changes import Changes, Put, Snapshot
+from jv_session_mw.channel import Channel, Deadline
+from jv_session_mw.errors import ConversationGone
+
+WHOLE_LOG = 0
+
+
+async def move(old: Channel, new: Channel, seconds: float) -> None:
+    """Store what is under *old* under *new*, then delete *old*; each step within *seconds*.
+
+    The two ids are in different Cluster slots, so no single step can do both. In this order a
+    failure leaves two conversations, never none. Raises `ConversationGone`.
+    """
+    whole = await old.load(WHOLE_LOG, Deadline(seconds))
+    if not whole.version:
+        raise ConversationGone
+    await new.commit(_copy_of(whole), Deadline(seconds))
+    await old.delete(Deadline(seconds))
+
+
+def _copy_of(snapshot: Snapshot) -> Changes:
+    changes = Changes(ids.mint(), base_version=0)
+    changes.fields = {name: Put(data) for name, data in snapshot.fields.items()}
+    changes.appended = [data for _, data in snapshot.messages]
+    return changes
