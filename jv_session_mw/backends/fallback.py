@@ -153,5 +153,5 @@ class FallbackBackend:
             return GONE
         if not self.copies.move(key, self.kept) and changes.base_version:
             # Known, but not to this process: it goes on from here without its history.
-            self.kept.admit(key, changes.base_version, changes.birth)
+            self.kept.admit(key, changes)
         return self.kept.apply(key, changes)

@@ -177,9 +177,9 @@ class MemoryBackend:
             return Outcome(status="conflict", version=entry.version, conflicts=collisions)
         return self._write(key, entry, changes, collisions)
 
-    def admit(self, key: str, version: int, birth: str = "") -> None:
-        """Make room for a conversation of which no more than this is known."""
-        self._create(key, birth).version = version
+    def admit(self, key: str, changes: Changes) -> None:
+        """Make room for a conversation of which only what *changes* rest on is known."""
+        self._create(key, changes.birth).version = changes.base_version
 
     def move(self, key: str, other: "MemoryBackend") -> bool:
         """Hand what is kept under *key* over to *other*; say whether there was anything."""
