@@ -205,6 +205,7 @@ class SocketExchange(Exchange):
         super().__init__(visit, send)
         self._receive = receive
         self._in_turn = False
+        self.closed = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
@@ -212,6 +213,7 @@ class SocketExchange(Exchange):
             message = self.with_token(message)
         elif message["type"] == "websocket.close":
             await self._end_turn()
+            self.closed = True
         await self.forward(message)
 
     async def receive(self) -> Message:
@@ -219,6 +221,7 @@ class SocketExchange(Exchange):
         await self._end_turn()
         message = await self._receive()
         self._in_turn = message["type"] == "websocket.receive"
+        self.closed = message["type"] == "websocket.disconnect"
         return message
 
     async def _end_turn(self) -> None:
@@ -226,7 +229,11 @@ class SocketExchange(Exchange):
             return
         self._in_turn = False
         self.deadline = Deadline(self.seconds)
-        await self.commit_rest()
+        try:
+            await self.commit_rest()
+        except SessionError as error:
+            self.failure = error
+            raise
         await self.conversation.refresh_ttl(self.deadline)
 
 

@@ -17,7 +17,7 @@ from jv_session_mw.errors import (
 from jv_session_mw.gates import HttpExchange, SocketExchange, Visit
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
-from jv_session_mw.refusals import is_refusal, refuse
+from jv_session_mw.refusals import hang_up, is_refusal, refuse
 from jv_session_mw.resolvers import Cookie, Header, Resolver
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
@@ -114,7 +114,14 @@ class ConversationMiddleware:
         exchange = SocketExchange(visit, receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        finally:
+        except BaseException as error:
+            await exchange.finish()
+            failure = exchange.failure
+            ours = failure is not None and is_refusal(failure) and isinstance(error, Exception)
+            if failure is None or not ours or exchange.closed:
+                raise
+            await hang_up(failure, send)
+        else:
             await exchange.finish()
 
     async def _fail(self, exchange: HttpExchange, scope: Scope, send: Send) -> None:

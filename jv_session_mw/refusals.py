@@ -32,8 +32,7 @@ async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
         "extensions", ()
     ):
-        code = TRY_AGAIN_LATER if status == 503 else INTERNAL_ERROR
-        await send({"type": "websocket.close", "code": code, "reason": title})
+        await hang_up(error, send)
         return
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     body = msgspec.json.encode({"title": title, "status": status})
@@ -45,6 +44,13 @@ async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
     start: Message = {"type": f"{kind}.start", "status": status, "headers": headers}
     await send(start)
     await send({"type": f"{kind}.body", "body": body})
+
+
+async def hang_up(error: SessionError, send: Send) -> None:
+    """Close a WebSocket with 1013 (try again later) or 1011, and say why."""
+    status, title, _ = _answer(error)
+    code = TRY_AGAIN_LATER if status == 503 else INTERNAL_ERROR
+    await send({"type": "websocket.close", "code": code, "reason": title})
 
 
 def _answer(error: SessionError) -> tuple[int, str, list[tuple[bytes, bytes]]]:

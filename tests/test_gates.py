@@ -1,25 +1,20 @@
 """When an exchange commits, discards and hands out its token, message by message."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import AsyncGenerator
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
 
 from jv_session_mw import (
     Conversation,
-    ConversationMiddleware,
     ConversationStore,
     RedisConversationStore,
     UnsupportedValue,
 )
-from tests.promises.apps import KEYS
 from tests.promises.conftest import PATIENT_SECONDS
-from tests.promises.raw import Exchange
+from tests.promises.raw import Exchange, around, body, start, stored
 from tests.servers import RedisServer
-
-Handler: TypeAlias = Callable[[Conversation, Receive, Send], Awaitable[None]]
 
 
 @pytest.fixture
@@ -27,26 +22,6 @@ async def store(valkey: RedisServer) -> AsyncGenerator[ConversationStore]:
     store = RedisConversationStore(url=valkey.url, deadline=PATIENT_SECONDS)
     async with store:
         yield store
-
-
-def around(handler: Handler, store: ConversationStore, **options: bool) -> ConversationMiddleware:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await handler(scope["state"]["conversation"], receive, send)
-
-    return ConversationMiddleware(app, store=store, secret_keys=KEYS, **options)  # type: ignore[arg-type]
-
-
-def start(status: int = 200, length: int | None = None) -> Message:
-    headers = [] if length is None else [(b"content-length", str(length).encode())]
-    return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-def body(data: bytes = b"", *, more: bool = False) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": more}
-
-
-async def stored(store: ConversationStore) -> list[dict[str, object] | None]:
-    return [await store.get(id) for id in await store.keys()]
 
 
 async def test_an_exception_before_the_response_stores_nothing(store: ConversationStore) -> None:
@@ -235,67 +210,6 @@ async def test_a_normal_return_without_a_final_body_stores_what_was_changed(
 
     await Exchange().run(around(handler, store))
     assert await stored(store) == [{"mark": "kept"}]
-
-
-async def test_a_reply_left_open_by_a_handler_that_returned_is_kept_as_interrupted(
-    store: ConversationStore,
-) -> None:
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        reply = conversation.reply()
-        reply.write("Hel")
-        await send(start())
-        reply.write("lo")
-
-    await Exchange().run(around(handler, store))
-    message = {"role": "assistant", "content": "Hello", "interrupted": True}
-    assert await stored(store) == [{"messages": [message]}]
-
-
-async def test_a_reply_whose_model_fails_is_kept_as_interrupted(store: ConversationStore) -> None:
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        await send(start())
-        async with conversation.reply() as reply:
-            reply.write("Hel")
-            await send(body(b"Hel", more=True))
-            raise LookupError("the model failed")
-
-    with pytest.raises(LookupError):
-        await Exchange().run(around(handler, store))
-    message = {"role": "assistant", "content": "Hel", "interrupted": True}
-    assert await stored(store) == [{"messages": [message]}]
-
-
-async def test_a_reply_in_a_generator_that_nobody_closes_is_kept(store: ConversationStore) -> None:
-    abandoned: list[AsyncGenerator[str]] = []
-
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        async def tokens() -> AsyncGenerator[str]:
-            async with conversation.reply() as reply:
-                for piece in ("Hel", "lo"):
-                    reply.write(piece)
-                    yield piece
-
-        stream = tokens()
-        abandoned.append(stream)
-        await send(start())
-        await send(body((await anext(stream)).encode(), more=True))
-
-    await Exchange().run(around(handler, store))
-    message = {"role": "assistant", "content": "Hel", "interrupted": True}
-    assert await stored(store) == [{"messages": [message]}]
-    await abandoned[0].aclose()
-    assert await stored(store) == [{"messages": [message]}]
-
-
-async def test_an_empty_reply_leaves_no_message(store: ConversationStore) -> None:
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        async with conversation.reply():
-            pass
-        await send(start(200, 0))
-        await send(body())
-
-    await Exchange().run(around(handler, store))
-    assert await stored(store) == []
 
 
 async def test_a_finished_answer_after_a_mere_look_hands_out_no_token(

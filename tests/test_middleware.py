@@ -2,18 +2,15 @@
 
 import gzip
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from jv_session_mw import (
     Conversation,
@@ -24,11 +21,13 @@ from jv_session_mw import (
     RedisConversationStore,
     get_conversation,
 )
-from tests.promises.apps import KEYS, changed, chat, starlette_chat
-from tests.promises.clients import WAYS, AsyncVisitor, Way
+from tests.promises.apps import changed, chat
+from tests.promises.clients import AsyncVisitor
 from tests.promises.conftest import PATIENT_SECONDS
 from tests.promises.database import Database
+from tests.promises.other_apps import starlette_chat
 from tests.promises.raw import Exchange
+from tests.promises.stacks import ours, visiting
 from tests.servers import RedisServer
 
 Next = Callable[[Request], Awaitable[Response]]
@@ -45,97 +44,6 @@ def database(valkey: RedisServer) -> Generator[Database]:
     found = Database(valkey.url)
     yield found
     found.close()
-
-
-def visiting(app: ASGIApp, way: Way = "cookie", path: str = "") -> AsyncVisitor:
-    """Return a client of *app*, under *path*, without a server in between."""
-    transport = httpx.ASGITransport(app)
-    client = httpx.AsyncClient(transport=transport, base_url=f"https://testserver{path}")
-    return AsyncVisitor(client, way)
-
-
-def ours(app: ASGIApp, store: ConversationStore, **options: Any) -> ConversationMiddleware:
-    return ConversationMiddleware(app, store=store, secret_keys=KEYS, **options)
-
-
-async def see_request(request: Request, call_next: Next) -> Response:
-    response = await call_next(request)
-    response.headers["X-Seen"] = "yes"
-    return response
-
-
-def outermost(store: ConversationStore) -> ASGIApp:
-    return ours(chat(), store)
-
-
-def added(store: ConversationStore) -> ASGIApp:
-    app = chat()
-    app.add_middleware(ConversationMiddleware, store=store, secret_keys=KEYS)
-    return app
-
-
-def in_a_mount(store: ConversationStore) -> ASGIApp:
-    return Starlette(routes=[Mount("/api", ours(chat(), store))])
-
-
-def around_a_mount(store: ConversationStore) -> ASGIApp:
-    return ours(Starlette(routes=[Mount("/api", chat())]), store)
-
-
-def of_a_mounted_app(store: ConversationStore) -> ASGIApp:
-    app = FastAPI()
-    app.mount("/api", added(store))
-    return app
-
-
-def twice(store: ConversationStore) -> ASGIApp:
-    return ours(added(store), store)
-
-
-def inside_base_http(store: ConversationStore) -> ASGIApp:
-    return BaseHTTPMiddleware(ours(chat(), store), see_request)
-
-
-def outside_base_http(store: ConversationStore) -> ASGIApp:
-    return ours(BaseHTTPMiddleware(chat(), see_request), store)
-
-
-def inside_gzip(store: ConversationStore) -> ASGIApp:
-    return GZipMiddleware(ours(chat(), store), minimum_size=1)
-
-
-def outside_gzip(store: ConversationStore) -> ASGIApp:
-    return ours(GZipMiddleware(chat(), minimum_size=1), store)
-
-
-STACKS: dict[str, tuple[Callable[[ConversationStore], ASGIApp], str]] = {
-    "outermost": (outermost, ""),
-    "added": (added, ""),
-    "in a mount": (in_a_mount, "/api"),
-    "around a mount": (around_a_mount, "/api"),
-    "of a mounted app": (of_a_mounted_app, "/api"),
-    "twice": (twice, ""),
-    "inside BaseHTTPMiddleware": (inside_base_http, ""),
-    "outside BaseHTTPMiddleware": (outside_base_http, ""),
-    "inside GZipMiddleware": (inside_gzip, ""),
-    "outside GZipMiddleware": (outside_gzip, ""),
-}
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("place", ["endpoint", "stream", "sse", "background"])
-@pytest.mark.parametrize("stack", list(STACKS))
-async def test_a_conversation_is_kept_wherever_the_middleware_stands(
-    store: ConversationStore, stack: str, place: str, way: Way
-) -> None:
-    build, path = STACKS[stack]
-    visitor = visiting(build(store), way, path)
-    await visitor.turn(place, "one")
-    await visitor.turn(place, "two")
-    assert await visitor.read() == changed(["one", "two"])
-    (id,) = await store.keys()
-    async with store.open(id) as conversation:
-        assert conversation.version == 2
 
 
 @pytest.mark.parametrize("place", ["endpoint", "background"])

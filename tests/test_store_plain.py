@@ -11,7 +11,6 @@ import pytest
 from jv_session_mw import (
     ConfigurationError,
     ConversationStore,
-    MemoryConversationStore,
     RedisConversationStore,
     StoreHealth,
     UnsupportedValue,
@@ -22,7 +21,8 @@ from jv_session_mw import (
 from jv_session_mw.cli.server import free_port
 from tests.backends.harness import Bytes
 from tests.conftest import Servers
-from tests.servers import KINDS, RedisServer
+from tests.servers import RedisServer
+from tests.stores import STORES, opened
 
 VALUE: dict[str, Any] = {
     "topic": "trip",
@@ -33,16 +33,12 @@ VALUE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=("memory", *KINDS))
+@pytest.fixture(params=STORES)
 async def store(
     request: pytest.FixtureRequest, servers: Servers
 ) -> AsyncGenerator[ConversationStore]:
     """An empty store of each kind."""
-    kind: str = request.param
-    store: ConversationStore = MemoryConversationStore()
-    if kind != "memory":
-        store = RedisConversationStore(url=servers.get(kind).url, deadline=10, connect_timeout=10)
-    async with store:
+    async with opened(request.param, servers) as store:
         yield store
 
 

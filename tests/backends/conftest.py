@@ -1,11 +1,12 @@
 """The fixture that runs one contract over every backend, and one that looks beneath."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import pytest
 
 from jv_session_mw.backends.base import Backend
 from tests.backends.harness import Bytes, Subject
+from tests.backends.outage import Process
 from tests.conftest import Servers
 from tests.servers import KINDS, RedisServer
 
@@ -34,3 +35,26 @@ def stored(valkey: RedisServer) -> Generator[Bytes]:
     stored = Bytes(valkey)
     yield stored
     stored.close()
+
+
+@pytest.fixture
+async def new_process(
+    new_valkey: Callable[..., RedisServer],
+) -> AsyncGenerator[Callable[[], Process]]:
+    """Make processes that share one server, which keeps its data over an outage."""
+    server = new_valkey(persistent=True)
+    made: list[Process] = []
+
+    def make() -> Process:
+        made.append(Process(server))
+        return made[-1]
+
+    yield make
+    for process in made:
+        await process.backend.close()
+
+
+@pytest.fixture
+def process(new_process: Callable[[], Process]) -> Process:
+    """The only process, or the first one."""
+    return new_process()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import GONE, MISSING, Changes, Put
+from jv_session_mw.changes import MISSING, Changes, Put
 from tests.backends.harness import (
     KEY,
     TIMEOUT,
@@ -292,9 +292,3 @@ async def test_conversations_are_told_apart_by_key(backend: Backend) -> None:
     assert (await load(backend, key="one")).fields == {"a": b"1"}
     assert sorted(await backend.keys(TIMEOUT)) == ["one", "two"]
     assert [await backend.has(key, TIMEOUT) for key in ("one", "three")] == [True, False]
-
-
-async def test_no_update_recreates_what_is_not_there(backend: Backend) -> None:
-    assert await commit(backend, sets(1, a=b"1")) == GONE
-    assert await load(backend) == MISSING
-    assert await backend.keys(TIMEOUT) == []

@@ -125,6 +125,12 @@ async def test_what_was_deleted_before_it_was_stored_is_not_stored(backend: Back
     assert await commit(backend, sets(a=b"1")) == GONE
 
 
+async def test_no_update_recreates_what_is_not_there(backend: Backend) -> None:
+    assert await commit(backend, sets(1, a=b"1")) == GONE
+    assert await load(backend) == MISSING
+    assert await backend.keys(TIMEOUT) == []
+
+
 async def test_a_tombstone_stands_for_one_ttl(subject: Subject) -> None:
     backend = subject.make()
     await commit(backend, sets(a=b"1"))

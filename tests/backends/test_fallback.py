@@ -1,73 +1,26 @@
 """Memory in place of Redis, by the rule called sticky."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import pytest
 
-from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
-from jv_session_mw.backends.fallback import MAX_BYTES, MAX_ENTRIES, FallbackBackend
-from jv_session_mw.backends.guard import GuardedBackend
-from jv_session_mw.changes import Changes, Put, Rules
+from jv_session_mw.backends.fallback import MAX_BYTES, MAX_ENTRIES
+from jv_session_mw.changes import Changes, Put
 from jv_session_mw.errors import StoreUnavailable
 from tests.backends.harness import (
     KEY,
     TIMEOUT,
-    TTL_MS,
     Bytes,
     appends,
     commit,
     commit_id,
-    eventually,
-    guarded,
     load,
     puts,
     sets,
     values,
 )
+from tests.backends.outage import WINDOW, Process
 from tests.servers import RedisServer
-
-WINDOW = 3
-
-
-class Process:
-    """One process of an application: its own memory over a server that others share."""
-
-    def __init__(self, server: RedisServer) -> None:
-        self.server = server
-        self.guard: GuardedBackend = guarded(server)
-        self.backend = FallbackBackend(self.guard, Rules(TTL_MS), window=WINDOW)
-
-    async def lose(self) -> None:
-        """End the server, and let this process find out."""
-        self.server.kill()
-        for _ in range(CONSECUTIVE_FAILURES):
-            await load(self.backend, key="nobody")
-
-    async def recover(self) -> None:
-        """Start the server, and let this process find out."""
-        self.server.start()
-        await eventually(lambda: not self.guard.is_away)
-
-
-@pytest.fixture
-async def new_process(
-    new_valkey: Callable[..., RedisServer],
-) -> AsyncGenerator[Callable[[], Process]]:
-    server = new_valkey(persistent=True)
-    made: list[Process] = []
-
-    def make() -> Process:
-        made.append(Process(server))
-        return made[-1]
-
-    yield make
-    for process in made:
-        await process.backend.close()
-
-
-@pytest.fixture
-def process(new_process: Callable[[], Process]) -> Process:
-    return new_process()
 
 
 def stored_in(server: RedisServer) -> set[bytes]:

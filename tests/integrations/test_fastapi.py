@@ -1,6 +1,5 @@
 """FastAPI: the conversation as a dependency, for HTTP and WebSocket, typed and documented."""
 
-import asyncio
 import dataclasses
 import gc
 from collections.abc import Generator
@@ -9,7 +8,7 @@ from typing import Annotated, Any, assert_type, cast
 import msgspec
 import pydantic
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from jv_session_integrations.fastapi import CurrentConversation, current_conversation
@@ -21,7 +20,7 @@ from jv_session_mw import (
     MemoryConversationStore,
     RedisConversationStore,
 )
-from tests.promises.apps import KEYS, changed, chat, fastapi_app
+from tests.promises.apps import KEYS, changed, fastapi_app
 from tests.servers import RedisServer
 
 HTTPS = "https://testserver"
@@ -265,33 +264,6 @@ def test_a_stream_that_raises_stores_what_the_client_has_seen(valkey: RedisServe
         client.post("/endpoint?mark=one")
         client.post("/raise-after?mark=two")
         assert client.get("/read").json() == changed(["one", "two"])
-
-
-def test_the_dependency_may_end_before_its_generator_does(valkey: RedisServer) -> None:
-    """A dependency with `yield` of the function's scope is over before the stream begins."""
-    over = asyncio.Event()
-    app = chat()
-
-    async def short() -> Any:
-        yield 1
-        over.set()
-
-    @app.post("/short")
-    async def page(  # pyright: ignore[reportUnusedFunction]
-        conversation: CurrentConversation,
-        one: Annotated[int, Depends(short, scope="function")],
-        tasks: BackgroundTasks,
-    ) -> int:
-        conversation.state["one"] = one
-        return one
-
-    app.add_middleware(
-        ConversationMiddleware, store=RedisConversationStore(url=valkey.url), secret_keys=KEYS
-    )
-    with TestClient(app, base_url=HTTPS) as client:
-        assert client.post("/short").json() == 1
-        assert client.get("/read").json()["state"] == {"one": 1}
-    assert over.is_set()
 
 
 def test_a_websocket_is_one_conversation_for_both_of_two_tabs(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 
 import pytest
+from opentelemetry.instrumentation.redis import RedisInstrumentor
 
 from jv_session_mw import ConversationStore, RedisConversationStore
 from tests.conftest import Servers
@@ -17,6 +18,8 @@ GetServer = Callable[..., WebServer]
 StartServer = Callable[..., WebServer]
 Visit = Callable[..., Visitor]
 
+FASTAPI = "apps:fastapi_app"
+
 # No promise under test here is about the deadline, and the machine may be busy.
 PATIENT_SECONDS = 20.0
 
@@ -30,7 +33,7 @@ def shared_servers(servers: Servers) -> Generator[GetServer]:
     """Servers that run for the whole session, by their kind and the factory of their app."""
     running: dict[tuple[str, str], WebServer] = {}
 
-    def get(kind: str, factory: str = "fastapi_app") -> WebServer:
+    def get(kind: str, factory: str = FASTAPI) -> WebServer:
         if (kind, factory) not in running:
             server = WebServer(kind, factory, environment(servers.get("valkey-9")))
             running[kind, factory] = server
@@ -48,7 +51,7 @@ def start_server() -> Generator[StartServer]:
     started: list[WebServer] = []
 
     def start(kind: str, redis: RedisServer, *options: str) -> WebServer:
-        server = WebServer(kind, "fastapi_app", environment(redis), *options)
+        server = WebServer(kind, FASTAPI, environment(redis), *options)
         started.append(server)
         server.start()
         return server
@@ -97,3 +100,14 @@ def database(valkey: RedisServer) -> Generator[Database]:
     found = Database(valkey.url)
     yield found
     found.close()
+
+
+@pytest.fixture
+def redis_spans(recorder: Recorder) -> Generator[None]:
+    """Redis instrumentation, as an operator turns it on."""
+    instrumentor = RedisInstrumentor()
+    instrumentor.instrument(  # pyright: ignore[reportUnknownMemberType]
+        tracer_provider=recorder.tracer_provider
+    )
+    yield
+    instrumentor.uninstrument()

@@ -1,9 +1,15 @@
 """One exchange with an ASGI app, without a server, for what no server or framework does."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jv_session_mw import Conversation, ConversationMiddleware, ConversationStore
+from tests.promises.apps import KEYS
+
+Handler: TypeAlias = Callable[[Conversation, Receive, Send], Awaitable[None]]
 
 
 class Exchange:
@@ -61,3 +67,23 @@ class Exchange:
         """The token that the response hands out, if any."""
         found = self.all("x-conversation-id")
         return found[0] if found else None
+
+
+def around(handler: Handler, store: ConversationStore, **options: bool) -> ConversationMiddleware:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await handler(scope["state"]["conversation"], receive, send)
+
+    return ConversationMiddleware(app, store=store, secret_keys=KEYS, **options)  # type: ignore[arg-type]
+
+
+def start(status: int = 200, length: int | None = None) -> Message:
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body(data: bytes = b"", *, more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def stored(store: ConversationStore) -> list[dict[str, object] | None]:
+    return [await store.get(id) for id in await store.keys()]

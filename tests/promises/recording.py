@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -11,6 +12,9 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from jv_session_mw import ConversationMiddleware, ConversationStore
+from tests.promises.apps import KEYS, router
 
 Point = NumberDataPoint | HistogramDataPoint
 
@@ -67,3 +71,20 @@ class Recorder:
     def close(self) -> None:
         self.tracer_provider.shutdown()
         self.meter_provider.shutdown()
+
+
+def traced(store: ConversationStore, recorder: Recorder) -> FastAPI:
+    """Return the chat under FastAPI's own telemetry, which tells *recorder* too."""
+    app = FastAPI(
+        telemetry={
+            "tracer_provider": recorder.tracer_provider,
+            "meter_provider": recorder.meter_provider,
+        }
+    )
+    app.include_router(router)
+    app.add_middleware(ConversationMiddleware, store=store, secret_keys=KEYS)
+    return app
+
+
+def attributes(span: ReadableSpan) -> dict[str, object]:
+    return dict(span.attributes or {})

@@ -173,7 +173,7 @@ def test_an_added_middleware_is_checked_when_the_app_starts() -> None:
 def test_a_wrapped_app_does_not_start_and_its_log_names_the_variable(
     kind: str, name: str, value: str
 ) -> None:
-    server = WebServer(kind, "raw_app", {"JV_SESSION_SECRET_KEYS": KEYS[0], name: value})
+    server = WebServer(kind, "other_apps:raw_app", {"JV_SESSION_SECRET_KEYS": KEYS[0], name: value})
     try:
         try:
             status = server.wait()
@@ -189,7 +189,7 @@ def test_a_wrapped_app_does_not_start_and_its_log_names_the_variable(
 @pytest.mark.parametrize("kind", ["uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian"])
 def test_an_added_middleware_that_cannot_work_is_in_the_log_from_the_start(kind: str) -> None:
     """The app is built when it is first called: by the lifespan, before any request."""
-    server = WebServer(kind, "fastapi_app", {"JV_SESSION_SECRET_KEYS": ""})
+    server = WebServer(kind, "apps:fastapi_app", {"JV_SESSION_SECRET_KEYS": ""})
     try:
         server.settle()
         assert "JV_SESSION_SECRET_KEYS" in server.log

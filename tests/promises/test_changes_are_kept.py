@@ -105,6 +105,6 @@ def test_a_reply_that_ended_is_one_message_without_a_mark(visitor: Visitor) -> N
 def test_a_plain_asgi_app_may_change_after_the_hang_up(
     kind: str, shared_servers: GetServer, visit: Visit, valkey: RedisServer
 ) -> None:
-    visitor = visit(shared_servers(kind, "raw_app"))
+    visitor = visit(shared_servers(kind, "other_apps:raw_app"))
     visitor.hang_up("/held?mark=now", b"changed,")
     assert poll_until(lambda: visitor.read() == changed(["now"]), seconds=10)

@@ -1,6 +1,5 @@
 """Promise: every store call is one span, in the right place, and says nothing about anybody."""
 
-import logging
 import os
 import re
 import subprocess
@@ -10,18 +9,17 @@ from collections.abc import Generator
 import httpx
 import pytest
 from fastapi import FastAPI
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.metrics.export import HistogramDataPoint
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 from websockets.asyncio.client import connect
 
 import jv_session_mw
-from jv_session_mw import ConversationMiddleware, ConversationStore, RedisConversationStore
-from tests.promises.apps import KEYS, router
+from jv_session_mw import ConversationStore
+from tests.promises.apps import KEYS
 from tests.promises.clients import AsyncVisitor, Way
 from tests.promises.conftest import PATIENT_SECONDS
-from tests.promises.recording import Recorder
+from tests.promises.recording import Recorder, attributes, traced
 from tests.promises.serving import eventually, serving
 from tests.servers import RedisServer
 
@@ -33,29 +31,6 @@ SECRET = "a-secret-that-only-the-conversation-knows"
 def app(store: ConversationStore, recorder: Recorder) -> FastAPI:
     """The chat under FastAPI's own telemetry, which sees what the store tells."""
     return traced(store, recorder)
-
-
-def traced(store: ConversationStore, recorder: Recorder) -> FastAPI:
-    app = FastAPI(
-        telemetry={
-            "tracer_provider": recorder.tracer_provider,
-            "meter_provider": recorder.meter_provider,
-        }
-    )
-    app.include_router(router)
-    app.add_middleware(ConversationMiddleware, store=store, secret_keys=KEYS)
-    return app
-
-
-@pytest.fixture
-def redis_spans(recorder: Recorder) -> Generator[None]:
-    """Redis instrumentation, as an operator turns it on."""
-    instrumentor = RedisInstrumentor()
-    instrumentor.instrument(  # pyright: ignore[reportUnknownMemberType]
-        tracer_provider=recorder.tracer_provider
-    )
-    yield
-    instrumentor.uninstrument()
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +51,6 @@ def id_of(span: ReadableSpan) -> int:
     assert span.context is not None
     id: int = span.context.span_id
     return id
-
-
-def attributes(span: ReadableSpan) -> dict[str, object]:
-    return dict(span.attributes or {})
 
 
 @pytest.mark.parametrize("place", ["endpoint", "stream", "stream-end", "sse"])
@@ -221,75 +192,6 @@ async def test_metrics_are_recorded_under_the_documented_names(
         assert recorder.total("jv_session.store.fallbacks") == 0
         for point in points:
             assert not {"gen_ai.conversation.id"} & set(point.attributes or {})
-
-
-async def test_a_fallback_is_an_event_a_count_and_no_error(
-    own_valkey: RedisServer, recorder: Recorder, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = RedisConversationStore(
-        url=own_valkey.url,
-        tracer_provider=recorder.tracer_provider,
-        meter_provider=recorder.meter_provider,
-    )
-    with caplog.at_level(logging.INFO, logger="jv_session_mw"):
-        async with serving(traced(store, recorder)) as url, AsyncVisitor.at(url) as visitor:
-            await visitor.turn("endpoint", "one")
-            own_valkey.kill()
-            recorder.forget()
-            await visitor.turn("endpoint", "two")
-            load, save = recorder.ours()
-            assert recorder.total("jv_session.store.degraded") == 1
-            assert recorder.total("jv_session.store.fallbacks") == 2
-            own_valkey.start()
-            await eventually(lambda: recorder.total("jv_session.store.degraded") == 0)
-    for span in (load, save):
-        assert [event.name for event in span.events] == ["jv_session.store.fallback"]
-        assert span.status.status_code is StatusCode.UNSET
-        assert attributes(span)["jv_session.fallback"] is True
-        assert attributes(span)["jv_session.store.served_by"] == "memory"
-        assert attributes(span)["jv_session.fallback.reason"] == "connection"
-        assert "error.type" not in attributes(span)
-    levels = [record.levelname for record in caplog.records if record.name == "jv_session_mw"]
-    assert levels == ["WARNING", "INFO"]
-
-
-async def test_the_background_probe_makes_no_spans(
-    own_valkey: RedisServer, recorder: Recorder, redis_spans: None
-) -> None:
-    store = RedisConversationStore(
-        url=own_valkey.url,
-        tracer_provider=recorder.tracer_provider,
-        meter_provider=recorder.meter_provider,
-    )
-    async with serving(traced(store, recorder)) as url, AsyncVisitor.at(url) as visitor:
-        await visitor.turn("endpoint", "one")
-        own_valkey.kill()
-        await visitor.turn("endpoint", "two")
-        recorder.forget()
-        own_valkey.start()
-        await eventually(lambda: not store.degraded)
-        assert recorder.spans == ()
-
-
-async def test_without_a_fallback_a_store_call_that_failed_is_an_error_span(
-    own_valkey: RedisServer, recorder: Recorder
-) -> None:
-    store = RedisConversationStore(
-        url=own_valkey.url,
-        fallback=None,
-        tracer_provider=recorder.tracer_provider,
-        meter_provider=recorder.meter_provider,
-    )
-    async with serving(traced(store, recorder)) as url, AsyncVisitor.at(url) as visitor:
-        await visitor.turn("endpoint", "one")
-        own_valkey.kill()
-        recorder.forget()
-        assert (await visitor.ask("GET", "/read")).status == 503
-    (load,) = recorder.ours()
-    assert load.status.status_code is StatusCode.ERROR
-    assert load.status.description is None
-    assert attributes(load)["error.type"] == "jv_session_mw.errors.StoreUnavailable"
-    assert not load.events
 
 
 async def test_a_client_that_hangs_up_leaves_whole_spans(app: FastAPI, recorder: Recorder) -> None:
