@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from jv_session_mw.errors import SessionError
 from tests.servers import KINDS, RedisServer, find_binary, missing
 
 
@@ -33,9 +34,16 @@ def new_server(kind: str, *, persistent: bool = False) -> RedisServer:
     binary = find_binary(kind)
     if binary is None:
         missing(f"the server {kind}")
-    server = RedisServer(kind, binary, persistent=persistent)
-    server.start()
-    return server
+    for _ in range(3):
+        server = RedisServer(kind, binary, persistent=persistent)
+        try:
+            server.start()
+        except SessionError as error:  # another process took the port that was free a moment ago
+            server.close()
+            failure = error
+        else:
+            return server
+    raise failure
 
 
 @pytest.fixture(scope="session")
