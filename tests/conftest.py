@@ -34,16 +34,18 @@ def new_server(kind: str, *, persistent: bool = False) -> RedisServer:
     binary = find_binary(kind)
     if binary is None:
         missing(f"the server {kind}")
-    for _ in range(3):
+    tries = 3
+    while True:
         server = RedisServer(kind, binary, persistent=persistent)
+        tries -= 1
         try:
             server.start()
-        except SessionError as error:  # another process took the port that was free a moment ago
+        except SessionError:  # another process took the port that was free a moment ago
             server.close()
-            failure = error
+            if not tries:
+                raise
         else:
             return server
-    raise failure
 
 
 @pytest.fixture(scope="session")
