@@ -5,7 +5,7 @@ without arguments are what the server processes run, and are configured by the e
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, FastAPI, Response, WebSocket
@@ -261,49 +261,4 @@ def fastapi_app(store: ConversationStore[Any] | None = None) -> FastAPI:
     app.add_middleware(
         ConversationMiddleware, store=store, secret_keys=keys, exclude=("/health", "/store")
     )
-    return app
-
-
-class Pause:
-    """A place in a handler at which a test makes it wait, without a clock."""
-
-    def __init__(self) -> None:
-        self.arrived = asyncio.Event()
-        self.go = asyncio.Event()
-
-    async def here(self) -> None:
-        self.arrived.set()
-        await self.go.wait()
-
-
-def slow_app(store: ConversationStore[Any], pauses: Mapping[str, Pause]) -> FastAPI:
-    """Return the FastAPI chat with `/slow`, whose handler waits at its pause once it has loaded.
-
-    `?at=` names the pause. With `field=` it then sets that field and appends a message.
-    """
-    app = fastapi_app(store)
-
-    @app.post("/slow")
-    async def slow(  # pyright: ignore[reportUnusedFunction]
-        conversation: CurrentConversation, at: str, field: str | None = None
-    ) -> dict[str, object]:
-        seen = dict(conversation.state)
-        await pauses[at].here()
-        if field is not None:
-            conversation.state[field] = at
-            conversation.messages.append({"role": "user", "content": at})
-        return seen
-
-    @app.post("/slow-stream")
-    async def slow_stream(  # pyright: ignore[reportUnusedFunction]
-        conversation: CurrentConversation, mark: str
-    ) -> StreamingResponse:
-        async def body() -> AsyncGenerator[str]:
-            yield "first,"
-            await pauses["stream"].here()
-            change(conversation, mark)
-            yield "last."
-
-        return StreamingResponse(body())
-
     return app

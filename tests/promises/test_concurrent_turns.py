@@ -6,11 +6,11 @@ from typing import cast
 import pytest
 
 from jv_session_mw import ConversationStore, RedisConversationStore
-from tests.promises.apps import Pause, slow_app
 from tests.promises.clients import AsyncVisitor
 from tests.promises.conftest import PATIENT_SECONDS, GetServer, Visit
 from tests.promises.recording import Recorder
 from tests.promises.serving import KINDS, serving
+from tests.promises.slow_app import Pause, slow_app
 from tests.servers import RedisServer
 
 

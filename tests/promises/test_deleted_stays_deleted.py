@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from jv_session_mw import ConversationStore
-from tests.promises.apps import Pause, changed, slow_app
+from tests.promises.apps import changed
 from tests.promises.clients import COOKIE, WAYS, AsyncVisitor, Way
 from tests.promises.conftest import GetServer, Visit
 from tests.promises.database import Database
 from tests.promises.serving import KINDS, serving
+from tests.promises.slow_app import Pause, slow_app
 
 EMPTY = changed([])
 

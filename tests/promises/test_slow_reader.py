@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from jv_session_mw import ConversationStore
-from tests.promises.apps import Pause, changed, slow_app
+from tests.promises.apps import changed
 from tests.promises.clients import AsyncVisitor
 from tests.promises.conftest import GetServer, Visit
 from tests.promises.database import Database
 from tests.promises.recording import Recorder
 from tests.promises.serving import KINDS, serving
+from tests.promises.slow_app import Pause, slow_app
 
 
 async def test_a_slow_reader_erases_nothing_and_writes_nothing(
