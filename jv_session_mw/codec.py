@@ -23,7 +23,8 @@ TAG = "$t"
 
 # What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
 UNREADABLE = (
-    ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError,
+    msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError,
+    RecursionError,
 )  # fmt: skip
 
 
