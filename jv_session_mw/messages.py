@@ -53,6 +53,14 @@ class Messages(list[Message]):
         self.clears += 1
         self.unseen = 0
 
+    def __copy__(self) -> list[Message]:
+        """Return a plain list: what is done to it is not saved."""
+        return list(self)
+
+    def __reduce__(self) -> tuple[type[list[Message]], tuple[list[Message]]]:
+        """Let `copy.deepcopy` and `pickle` make a plain list, without the store behind this one."""
+        return list, (list(self),)
+
     def insert(self, index: SupportsIndex, object: Message, /) -> None:
         """Append *object*; raises `UnsupportedEdit` for any other place than the end."""
         if index.__index__() < len(self):

@@ -1,8 +1,9 @@
 """ConversationMiddleware: pure ASGI, outermost or nested."""
 
 import logging
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,7 +57,7 @@ class ConversationMiddleware:
         commit_on_error: bool = False,
     ) -> None:
         try:
-            _check(load, exclude)
+            _check(store, owner, load, exclude)
             self.store = store if store is not None else get_conversation_store()
             self._tokens = _tokens(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
@@ -141,10 +142,14 @@ class ConversationMiddleware:
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
 
 
-def _check(load: str, exclude: Sequence[str]) -> None:
+def _check(store: object, owner: object, load: str, exclude: Sequence[str]) -> None:
+    if store is not None and not isinstance(store, ConversationStore):
+        raise ConfigurationError(f"store={store!r}: give a store, such as RedisConversationStore()")
+    if owner is not None and not callable(owner):
+        raise ConfigurationError("owner: give a function from the scope to the owner, or None")
     if load not in ("eager", "lazy"):
         raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
-    if isinstance(exclude, str) or not all(prefix.strip("/") for prefix in exclude):
+    if isinstance(exclude, str) or not all(re.match("/+[^/]", prefix) for prefix in exclude):
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
 
 
@@ -156,9 +161,14 @@ def _tokens(
 ) -> Tokens:
     if isinstance(secret_keys, str):
         secret_keys = (secret_keys,)
+    given = cast("Sequence[object]", secret_keys or ())
+    if not all(isinstance(key, str) for key in given):
+        raise ConfigurationError("secret_keys: give strings, newest first")
     keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
     if resolvers is None:
         resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))
+    if isinstance(resolvers, (Header, Cookie)):
+        raise ConfigurationError("resolvers: give a list, such as [Cookie('chat')]")
     if not resolvers:
         raise ConfigurationError("resolvers is empty: a request needs a place for its token")
     if not secure:

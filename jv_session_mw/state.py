@@ -35,6 +35,10 @@ class StateKind(Protocol[S]):
         """Return the named values, or raise `UnsupportedValue`."""
         ...
 
+    def value(self, state: S, name: str) -> object:
+        """Return the value of the field *name* as the state itself has it."""
+        ...
+
 
 def state_kind(state_type: type[S]) -> StateKind[S]:
     """Return the kind for *state_type*; raise `ConfigurationError` for what cannot be one.
@@ -45,7 +49,12 @@ def state_kind(state_type: type[S]) -> StateKind[S]:
         return cast("StateKind[S]", DictKind())
     kind = _typed(state_type)
     try:
-        state_type()
+        kind.explode(state_type())
+        kind.build({})
+    except (UnsupportedValue, UnreadableConversation) as error:
+        raise ConfigurationError(
+            f"state_type={state_type.__qualname__} cannot be stored and read again: {error}"
+        ) from error
     except TypeError as error:
         raise ConfigurationError(
             f"state_type={state_type.__qualname__} needs a default for every field, "
@@ -71,19 +80,26 @@ class DictKind:
     def explode(self, state: dict[str, object]) -> Mapping[str, object]:
         return state
 
+    def value(self, state: dict[str, object], name: str) -> object:
+        return state.get(name)
+
 
 class StructKind(Generic[S]):
-    """A `msgspec.Struct`."""
+    """A `msgspec.Struct`; *attributes* are its fields by the names that they are stored under."""
 
-    def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
-        self.names: frozenset[str] | None = names
+    def __init__(self, state_type: type[S], attributes: Mapping[str, str]) -> None:
+        self.names: frozenset[str] | None = frozenset(attributes)
         self.state_type = state_type
+        self._attributes = attributes
 
     def build(self, values: dict[str, object]) -> S:
         return _convert(values, self.state_type, self.names or frozenset())
 
     def explode(self, state: S) -> Mapping[str, object]:
         return cast("dict[str, object]", _plain(state))
+
+    def value(self, state: S, name: str) -> object:
+        return getattr(state, self._attributes[name])
 
 
 class DataclassKind(Generic[S]):
@@ -99,6 +115,9 @@ class DataclassKind(Generic[S]):
 
     def explode(self, state: S) -> Mapping[str, object]:
         return {name: _plain(getattr(state, name)) for name in self._fields}
+
+    def value(self, state: S, name: str) -> object:
+        return getattr(state, name)
 
 
 def _convert(values: dict[str, object], state_type: type[S], names: frozenset[str]) -> S:
@@ -122,9 +141,11 @@ class Model(Protocol):
     """As much of a Pydantic model as is needed, so that Pydantic is not."""
 
     @classmethod
-    def model_validate(cls, obj: object, *, by_name: bool) -> Any: ...
+    def model_validate_json(cls, json_data: bytes, *, by_name: bool) -> Any: ...
 
-    def model_dump(self, *, mode: str) -> dict[str, object]: ...
+    def model_dump(
+        self, *, mode: str, by_alias: bool, round_trip: bool, warnings: bool
+    ) -> dict[str, object]: ...
 
 
 class ModelKind:
@@ -137,7 +158,9 @@ class ModelKind:
     def build(self, values: dict[str, object]) -> Model:
         known = {name: value for name, value in values.items() if name in (self.names or ())}
         try:
-            return cast("Model", self.state_type.model_validate(known, by_name=True))
+            # As JSON, so that a strict model takes back a date from the text that it was.
+            data = msgspec.json.encode(known)
+            return cast("Model", self.state_type.model_validate_json(data, by_name=True))
         except ValueError as error:
             # Pydantic's message shows the values, which have no place in a log.
             reason = f"its fields do not fit {self.state_type.__qualname__}"
@@ -145,9 +168,13 @@ class ModelKind:
 
     def explode(self, state: Model) -> Mapping[str, object]:
         try:
-            return state.model_dump(mode="json")
+            dumped = state.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
         except ValueError as error:  # PydanticSerializationError is one
             raise UnsupportedValue("state", str(error)) from error
+        return {name: value for name, value in dumped.items() if name in (self.names or ())}
+
+    def value(self, state: Model, name: str) -> object:
+        return getattr(state, name)
 
 
 def _typed(state_type: type[S]) -> StateKind[S]:
@@ -155,7 +182,7 @@ def _typed(state_type: type[S]) -> StateKind[S]:
         raise ConfigurationError(f"state_type={state_type!r} is not a class")
     if issubclass(state_type, msgspec.Struct):
         fields = msgspec.structs.fields(state_type)
-        return StructKind(state_type, frozenset(field.encode_name for field in fields))
+        return StructKind(state_type, {field.encode_name: field.name for field in fields})
     if dataclasses.is_dataclass(state_type):
         names = frozenset(field.name for field in dataclasses.fields(state_type))
         return DataclassKind(state_type, names)

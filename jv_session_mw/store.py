@@ -15,7 +15,12 @@ from jv_session_mw.changes import MISSING, MISSING_WHILE_AWAY, Rules
 from jv_session_mw.channel import Channel, Deadline
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
-from jv_session_mw.errors import ConversationConflict, ConversationGone, StoreUnavailable
+from jv_session_mw.errors import (
+    ConversationConflict,
+    ConversationGone,
+    StoreUnavailable,
+    UnsupportedValue,
+)
 from jv_session_mw.health import StoreHealth
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.keys import decode_key, encode_key
@@ -142,6 +147,8 @@ class ConversationStore(Generic[S]):
 
         Only the difference is written. Raises `UnsupportedValue` and `ConversationConflict`.
         """
+        if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValue("the conversation", "give a dict")
         channel, deadline = self._channel(id, owner), self._time()
         while True:
             stored = await channel.load(WHOLE_LOG, deadline)
@@ -230,6 +237,8 @@ class ConversationStore(Generic[S]):
         return Deadline(self.deadline)
 
     def _channel(self, id: str, owner: str | None) -> Channel:
+        if not isinstance(id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValue("the id", "give a string")
         return self._channel_of(id, encode_key(id, owner))
 
     def _channel_of(self, id: str, key: str) -> Channel:

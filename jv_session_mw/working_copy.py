@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Snapshot
 from jv_session_mw.codec import Codec, check_name
-from jv_session_mw.errors import SessionError, UnsupportedValue
+from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.messages import LogEdit, Logged, Message, Messages, diff
 from jv_session_mw.state import StateKind
 
@@ -231,9 +231,37 @@ class WorkingCopy(Generic[S]):
                 self._collect_field(name, value, seen, changes)
             except UnsupportedValue as error:
                 refused.append(error)
+        if self._kind.names is not None and changes.fields:
+            for name, reason in self._misfits(state, values, changes).items():
+                del changes.fields[name]
+                refused.append(UnsupportedValue(f"state.{name}", reason))
         for name, data in self._fields.items():
             if name not in values and (self._kind.names is None or name in self._kind.names):
                 changes.removed[name] = data
+
+    def _misfits(self, state: S, values: Mapping[str, object], changes: Changes) -> dict[str, str]:
+        """Name what the type would not take back as it is: once stored it could never be read."""
+        stored = {
+            name: self._codec.decode(put.value, f"state.{name}")
+            for name, put in changes.fields.items()
+        }
+        try:
+            again = self._kind.build({**values, **stored})
+        except UnreadableConversation as error:
+            alone = [name for name, value in stored.items() if not self._fits(name, value)]
+            return dict.fromkeys(alone or stored, f"it would not come back: {error.reason}")
+        return {
+            name: "it would not come back as it was"
+            for name in stored
+            if not _equal(self._kind.value(again, name), self._kind.value(state, name))
+        }
+
+    def _fits(self, name: str, value: object) -> bool:
+        try:
+            self._kind.build({name: value})
+        except UnreadableConversation:
+            return False
+        return True
 
     def _collect_field(
         self, name: str, value: object, seen: bytes | None, changes: Changes
@@ -248,3 +276,8 @@ class WorkingCopy(Generic[S]):
     def _same(self, data: bytes, seen: bytes, where: str) -> bool:
         """Whether both hold one value, though perhaps written by another encoder's rules."""
         return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)
+
+
+def _equal(again: object, now: object) -> bool:
+    """Whether two values are one, as far as their type lets anybody tell."""
+    return type(now).__eq__ is object.__eq__ or bool(again == now)

@@ -1,0 +1,141 @@
+"""A typed value that its own type would not take back is refused, not stored for nobody to read."""
+
+import copy
+import dataclasses
+import pickle
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, computed_field
+
+from jv_session_mw import ConfigurationError, MemoryConversationStore, UnsupportedValue
+from jv_session_mw.state import state_kind
+
+
+class Order(msgspec.Struct):
+    count: Annotated[int, msgspec.Meta(ge=0)] = 0
+    note: str = ""
+
+
+@dataclasses.dataclass
+class OrderData:
+    count: int = 0
+    note: str = ""
+
+
+class OrderModel(BaseModel):
+    count: int = 0
+    note: str = ""
+
+
+class Loose(BaseModel):
+    anything: Any = None
+    secret: SecretStr | None = None
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+    when: datetime | None = None
+    pair: tuple[int, str] = (0, "")
+    tags: set[str] = set()
+
+
+class Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    price: int = 1
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def twice(self) -> int:
+        return 2 * self.price
+
+
+class Basket(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True, populate_by_name=True)
+    lines: list[Line] = Field(default_factory=list[Line], alias="Lines")
+    raw: Json[list[int]] = Field(default="[1]", validate_default=True)
+
+
+@pytest.mark.parametrize("state_type", [Order, OrderData, OrderModel])
+async def test_a_value_of_the_wrong_type_is_refused_by_name_and_spares_the_rest(
+    state_type: type[Any],
+) -> None:
+    store = MemoryConversationStore(state_type=state_type)
+    await store.set("id", {"count": 1})
+
+    async def turn() -> None:
+        async with store.open("id") as conversation:
+            conversation.state.note = "kept where the handler put it"
+            conversation.state.count = "many"
+
+    with pytest.raises(UnsupportedValue, match=r"state\.count"):
+        await turn()
+    async with store.open("id") as conversation:
+        assert conversation.state.count == 1
+
+
+async def test_a_bound_of_the_type_holds_when_it_is_saved() -> None:
+    store = MemoryConversationStore(state_type=Order)
+    with pytest.raises(UnsupportedValue, match=r"state\.count"):
+        async with store.open("id") as conversation:
+            conversation.state.count = -1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("anything", datetime.now(UTC)), ("secret", SecretStr("hunter2"))]
+)
+async def test_a_value_that_would_come_back_as_another_is_refused(name: str, value: object) -> None:
+    store = MemoryConversationStore(state_type=Loose)
+    with pytest.raises(UnsupportedValue, match=rf"state\.{name}"):
+        async with store.open("id") as conversation:
+            setattr(conversation.state, name, value)
+
+
+async def test_a_strict_model_takes_back_what_it_gave() -> None:
+    store = MemoryConversationStore(state_type=Strict)
+    now, many = datetime.now(UTC), {str(number) for number in range(500)}
+    async with store.open("id") as conversation:
+        conversation.state = Strict(when=now, pair=(1, "a"), tags=many)
+    async with store.open("id") as conversation:
+        assert conversation.state == Strict(when=now, pair=(1, "a"), tags=many)
+
+
+async def test_aliases_and_computed_fields_lose_nothing() -> None:
+    store = MemoryConversationStore(state_type=Basket)
+    async with store.open("id") as conversation:
+        conversation.state.lines.append(Line(price=3))
+        conversation.state.raw = [1, 2]
+    async with store.open("id") as conversation:
+        assert conversation.state.lines == [Line(price=3)]
+        assert conversation.state.raw == [1, 2]
+
+
+class ArrayLike(msgspec.Struct, array_like=True):
+    count: int = 0
+
+
+@dataclasses.dataclass
+class WithInitVar:
+    count: int = 0
+    seed: dataclasses.InitVar[int] = 0
+
+
+@pytest.mark.parametrize("state_type", [ArrayLike, WithInitVar])
+def test_a_type_that_cannot_be_read_again_is_refused_at_start(state_type: type[object]) -> None:
+    with pytest.raises(ConfigurationError, match=state_type.__qualname__):
+        state_kind(state_type)
+
+
+async def test_a_copy_of_the_messages_is_a_plain_list_without_the_store() -> None:
+    store = MemoryConversationStore()
+    async with store.open("id") as conversation:
+        conversation.messages.append({"role": "user", "parts": ["hello"]})
+        for copied in (
+            copy.copy(conversation.messages),
+            copy.deepcopy({"messages": conversation.messages})["messages"],
+            pickle.loads(pickle.dumps(conversation.messages)),
+        ):
+            assert type(copied) is list
+            assert copied == conversation.messages
