@@ -3,6 +3,7 @@
 Values are bytes here. A backend neither decodes them nor knows what a conversation is.
 """
 
+import os
 from typing import Literal
 
 from msgspec import Struct, field
@@ -11,10 +12,10 @@ from msgspec import Struct, field
 class Snapshot(Struct, frozen=True):
     """What a load found.
 
-    `version` 0 means that nothing is stored. `birth` tells this conversation from a later one under
-    the same key. Messages are pairs of their lasting sequence number
-    and their bytes, oldest first; of `total` stored ones only the last few are here. `ttl_ms` is
-    what remains. `fallback` is empty, or the reason why a stand-in answered.
+    `version` 0 means that nothing is stored; `deleted` that a tombstone stands there. `birth` tells
+    this conversation from a later one under the same key. Messages are pairs of their lasting
+    sequence number and their bytes, oldest first; of `total` stored ones only the last few are
+    here. `ttl_ms` is what remains. `fallback` is empty, or the reason why a stand-in answered.
     """
 
     version: int = 0
@@ -40,7 +41,8 @@ class Changes(Struct):
 
     `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
     any other only updates the one of that `birth` (empty: whichever), if it still exists.
-    `cleared` drops every message up to and including that sequence number.
+    `cleared` drops every message up to and including that sequence number. `revive` may create
+    the conversation where a tombstone stands.
     """
 
     commit_id: str
@@ -66,6 +68,11 @@ class Changes(Struct):
         )
 
 
+def new_commit_id() -> str:
+    """Return an id that no other commit has: 72 random bits, in 18 hexadecimal digits."""
+    return os.urandom(9).hex()
+
+
 class Rules(Struct, frozen=True):
     """How a store keeps its conversations: the same for every commit of that store.
 
@@ -84,7 +91,7 @@ class Outcome(Struct, frozen=True):
 
     `first_seq` is the sequence number of the first appended message; the others follow it.
     `conflicts` names the fields and messages whose stored value was not the one that the change
-    rested on.
+    rested on. `birth` is that of the conversation which was written.
     """
 
     status: Literal["committed", "conflict", "gone"]

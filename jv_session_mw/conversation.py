@@ -56,7 +56,7 @@ class Conversation(Generic[S]):
         deadline: float,
         snapshot: Snapshot = MISSING,
     ) -> None:
-        self.owner = owner
+        self.owner: str | None = owner
         self.is_new = True
         self.known = id is not None
         self.is_loaded = id is None
@@ -129,9 +129,7 @@ class Conversation(Generic[S]):
     @property
     def expires_at(self) -> datetime | None:
         """When it expires unless another turn comes, in UTC."""
-        if not self.version:
-            return None
-        return datetime.fromtimestamp(self._copy.expires_ms / 1000, UTC)
+        return datetime.fromtimestamp(self._copy.expires_ms / 1000, UTC) if self.version else None
 
     @property
     def deleted(self) -> bool:
@@ -187,8 +185,12 @@ class Conversation(Generic[S]):
         self._replies.clear()
         await self._commits.settled()
         self._copy.discard()
-        if self._id is not None:
-            await self.channel.delete(Deadline(self._deadline))
+        try:
+            if self._id is not None:
+                await self.channel.delete(Deadline(self._deadline))
+        except StoreUnavailable:
+            self._commits.closed = False  # it may still be there, and a save finds out
+            raise
 
     async def rotate(self, *, owner: str | None = None) -> None:
         """Move it to a new id, at a change of privilege such as a login; the old id is deleted.
@@ -198,23 +200,21 @@ class Conversation(Generic[S]):
         A request that is still under way with the old id finds it gone. The whole log is copied;
         take `state` and `messages` anew afterwards.
         """
+        self._require_loaded()
         self.asked_for_id = True
         await self.commit(Deadline(self._deadline))
-        old = self._channel
-        self.owner = owner if owner is not None else self.owner
-        self._id, self._channel, self.known = ids.mint(), None, False
-        if old is None or not self.version:
-            return
-        await move(old, self.channel, self._deadline)
-        await self.reload()
+        owner = owner if owner is not None else self.owner
+        new = self._connect(ids.mint(), owner)
+        if self.version:
+            await move(self.channel, new, self._deadline)
+        self._id, self._channel, self.owner, self.known = new.id, new, owner, False
+        if self.version:
+            await self.reload()
 
     # What follows is for the middleware and the store, not for handlers.
 
     @property
     def channel(self) -> Channel:
-        return self._open_channel()
-
-    def _open_channel(self) -> Channel:
         if self._channel is None:
             if self._id is None:
                 self._id = ids.mint()
@@ -229,6 +229,8 @@ class Conversation(Generic[S]):
     async def load_within(self, deadline: Deadline) -> None:
         """Load; a tombstone makes this a new conversation under a new id."""
         snapshot = await self.channel.load(self._window, deadline)
+        if self.is_loaded:  # by another task of this request meanwhile: what it changed is kept
+            return
         if snapshot.deleted:
             self._id, self._channel, self.known, snapshot = None, None, False, MISSING
         self._copy.rebase(snapshot)
@@ -246,11 +248,11 @@ class Conversation(Generic[S]):
 
     async def commit(self, deadline: Deadline) -> None:
         """Store what has changed; nothing at all when a value is refused."""
-        await self._commits.run(self._open_channel, deadline, strictly)
+        await self._commits.run(lambda: self.channel, deadline, strictly)
 
     async def commit_rest(self, deadline: Deadline) -> None:
         """Store all that can be stored, then raise for a value that was refused."""
-        await self._commits.run(self._open_channel, deadline, leniently)
+        await self._commits.run(lambda: self.channel, deadline, leniently)
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read, once per tenth of it."""
@@ -291,9 +293,6 @@ class Conversation(Generic[S]):
             )
 
     async def _fetch_older(self, count: int) -> list[Message]:
-        first = self._copy.first_seq
+        first, messages = self._copy.first_seq, self._copy.messages
         older = await self.channel.older(first, count, Deadline(self._deadline))
-        messages = self._copy.prepend(older)
-        if not messages:
-            self._copy.messages.unseen = 0
-        return messages
+        return self._copy.prepend(older, first, messages)

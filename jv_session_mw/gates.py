@@ -224,6 +224,12 @@ class SocketExchange(Exchange):
         self.closed = message["type"] == "websocket.disconnect"
         return message
 
+    async def finish(self) -> None:
+        conversation = self.conversation
+        if not (self.started or conversation.known or conversation.asked_for_id):
+            conversation.discard()  # refused before its token went out: nobody could ask for it
+        await super().finish()
+
     async def _end_turn(self) -> None:
         if not self._in_turn:
             return

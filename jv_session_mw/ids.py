@@ -34,7 +34,7 @@ class TokenSigner:
     store alone decides) or when it comes from further in the future than two clocks may differ.
     """
 
-    __slots__ = ("_clock", "_max_age", "_newest", "_signer")
+    __slots__ = ("_clock", "_max_age", "_newest", "_rotates", "_signer")
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class TokenSigner:
         salt = f"jv_session_mw.token.{purpose}"
         self._signer = _signer(oldest_first, salt)
         self._newest = _signer(oldest_first[-1:], salt)
+        self._rotates = len(keys) > 1
         self._max_age = max_age
         self._clock = clock
 
@@ -72,7 +73,7 @@ class TokenSigner:
             return None
         if self._max_age is not None and age > self._max_age + CLOCK_SKEW_SECONDS:
             return None
-        return Identity(id.decode(), stale=not self._newest.validate(token))
+        return Identity(id.decode(), stale=self._rotates and not self._newest.validate(token))
 
 
 def _signer(keys: list[str], salt: str) -> TimestampSigner:

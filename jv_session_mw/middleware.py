@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,6 +12,7 @@ from jv_session_mw.channel import Deadline
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import (
     ConfigurationError,
+    SessionError,
     StoreUnavailable,
     UnreadableConversation,
 )
@@ -52,7 +53,7 @@ class ConversationMiddleware:
         resolvers: Sequence[Resolver] | None = None,
         owner: Callable[[Scope], str | None] | None = None,
         secure: bool = True,
-        load: str = "eager",
+        load: Literal["eager", "lazy"] = "eager",
         exclude: Sequence[str] = (),
         commit_on_error: bool = False,
     ) -> None:
@@ -104,6 +105,8 @@ class ConversationMiddleware:
         except BaseException as error:
             exchange.discard_unless_started()
             await exchange.finish()
+            if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
+                exchange.failure = error  # of a lazy load or a save() in the handler
             if exchange.failure is None or not isinstance(error, Exception):
                 raise
         else:

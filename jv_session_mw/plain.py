@@ -1,9 +1,8 @@
 """A whole conversation as one plain dict, for the interface of plain gets and sets."""
 
-import os
 from typing import Any, cast
 
-from jv_session_mw.changes import Changes, Put, Snapshot
+from jv_session_mw.changes import Changes, Put, Snapshot, new_commit_id
 from jv_session_mw.codec import Codec, check_name
 
 
@@ -36,7 +35,7 @@ class PlainView:
         """
         self.read(stored)  # what cannot be read is not to be written over
         changes = Changes(
-            os.urandom(9).hex(), stored.version, revive=stored.deleted, birth=stored.birth
+            new_commit_id(), stored.version, revive=stored.deleted, birth=stored.birth
         )
         fields = dict(value)
         log = fields.get(self._messages_key)

@@ -70,9 +70,9 @@ class Reply:
         self.__exit__(kind, error, traceback)
 
     def _end(self, mark: Message) -> None:
-        parts, self._parts = self._parts, []
-        if parts:
-            self.message.update(content="".join(parts), **mark)
+        if self not in self._open:
+            return
+        self._open.remove(self)
+        if self._parts:
+            self.message.update(content=self.text, **mark)
             self._append(self.message)
-        if self in self._open:
-            self._open.remove(self)

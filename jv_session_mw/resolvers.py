@@ -79,7 +79,6 @@ class Cookie:
 
     def __init__(self, name: str, *, secure: bool = True) -> None:
         self.name = _checked("cookie", name)
-        self._secure = secure
         self._raw = f"__Host-{name}".encode() if secure else name.encode()
         self._attributes = b"; Path=/; HttpOnly; SameSite=Lax" + (b"; Secure" if secure else b"")
 

@@ -1,13 +1,12 @@
 """The delta engine: what was loaded, what became of it, and the difference."""
 
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Snapshot, new_commit_id
 from jv_session_mw.codec import Codec, check_name
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.messages import LogEdit, Logged, Message, Messages, diff
@@ -110,11 +109,19 @@ class WorkingCopy(Generic[S]):
             )
         return self._messages
 
-    def prepend(self, older: list[tuple[int, bytes]]) -> list[Message]:
-        """Take in messages from before the first one, as loaded, and return their values."""
+    def prepend(
+        self, older: list[tuple[int, bytes]], first: int, messages: Messages
+    ) -> list[Message]:
+        """Take in *older*, loaded for *messages* from before *first*, and return their values.
+
+        Nothing, when *messages* were reloaded, cleared or filled by another task meanwhile.
+        """
+        if messages is not self._messages or not messages.unseen or self.first_seq != first:
+            return []
+        if not older:
+            messages.unseen = 0
         entries = [Logged(seq, data, self._decode_message(seq, data)) for seq, data in older]
         values = [entry.value for entry in entries]
-        messages = self.messages
         self._log[:0] = entries
         messages[:0] = values
         messages.unseen -= len(entries)
@@ -149,7 +156,7 @@ class WorkingCopy(Generic[S]):
             refused += log.refused
         if changes.empty() and not refused:
             return None
-        changes.commit_id = os.urandom(9).hex()
+        changes.commit_id = new_commit_id()
         return Delta(changes, log, refused)
 
     def sending(self, delta: Delta) -> None:

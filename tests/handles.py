@@ -52,7 +52,9 @@ class TypedHandle(Generic[S]):
         return delta.changes
 
     async def fetch(self, count: int) -> list[Message]:
-        return self.copy.prepend(await self.memory.older(KEY, self.copy.first_seq, count, 1.0))
+        first, messages = self.copy.first_seq, self.copy.messages
+        older = await self.memory.older(KEY, first, count, 1.0)
+        return self.copy.prepend(older, first, messages)
 
     def fields(self) -> dict[str, object]:
         """Return the stored fields."""

@@ -128,7 +128,10 @@ class MemoryBackend:
         )
 
     def keep(self, key: str, snapshot: Snapshot) -> None:
-        """Take *snapshot*, loaded elsewhere, as what is stored here."""
+        """Take *snapshot*, loaded elsewhere, as what is stored here, unless that is newer."""
+        held = self._find(key)
+        if held is not None and held.birth == snapshot.birth and held.version > snapshot.version:
+            return  # a commit has overtaken the load
         self.forget(key)
         self._tombstones.take_away(key)
         now = self._clock()

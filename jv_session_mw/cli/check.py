@@ -73,10 +73,11 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 async def _server(settings: Settings) -> list[Finding]:
+    connect = connector(_address(settings))  # refuses a URL that could not even be shown
     where = _shown(settings)
     try:
         await _round_trip()
-        info = await _info(settings)
+        info = await _info(connect())
     except StoreUnavailable as error:
         return [Finding(f"{where}: {error}", ADVICE.get(error.reason, START), fatal=True)]
     except StoreError as error:
@@ -94,8 +95,7 @@ async def _round_trip() -> None:
             await store.delete(id)
 
 
-async def _info(settings: Settings) -> ServerInfo:
-    client: Redis = connector(_address(settings))()
+async def _info(client: Redis) -> ServerInfo:
     try:
         # INFO takes one section up to Redis 6.2, so all of them are asked for.
         return cast("ServerInfo", await client.info())  # pyright: ignore[reportUnknownMemberType]

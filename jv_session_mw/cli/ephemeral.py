@@ -58,5 +58,7 @@ def spawn(binary: Path, directory: Path, port: int, *options: str) -> GuardedPro
 
 
 def _is_ready(pid: int, port: int, directory: Path) -> bool:
+    if not answers(port):
+        return False
     server = inspect(port, directory)
-    return server is not None and server.pid == pid and answers(port)
+    return server is not None and server.pid == pid

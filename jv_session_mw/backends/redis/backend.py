@@ -55,8 +55,9 @@ class RedisBackend:
         self._batcher: Batcher | None = None
 
     async def open(self, timeout: float) -> None:
-        for source in scripts.SOURCES:
-            await self._send(timeout, "SCRIPT", "LOAD", source)
+        await asyncio.gather(
+            *(self._send(timeout, "SCRIPT", "LOAD", source) for source in scripts.SOURCES)
+        )
 
     async def close(self) -> None:
         client, batcher, loop = self._client, self._batcher, self._loop

@@ -62,13 +62,14 @@ class Batcher:
 
     async def close(self) -> None:
         """End what is under way; its requests see the store as unavailable."""
+        # First what waits: a lane that ends opens the next one while anything does.
+        _fail(list(self._waiting), redis_errors.ConnectionError("the store was closed"))
+        self._waiting.clear()
         lanes = list(self._lanes)
         for lane in lanes:
             lane.cancel()
         if lanes:
             await asyncio.wait(lanes)
-        _fail(list(self._waiting), redis_errors.ConnectionError("the store was closed"))
-        self._waiting.clear()
 
     def _open_lane(self) -> None:
         if len(self._lanes) >= LANES or self._starting * DEPTH >= len(self._waiting):

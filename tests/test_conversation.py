@@ -1,0 +1,80 @@
+"""What a handler holds, when several of its tasks use it at once, and when a call of it fails."""
+
+import asyncio
+
+import pytest
+
+from jv_session_mw import (
+    ConversationNotLoaded,
+    MemoryConversationStore,
+    RedisConversationStore,
+    StoreUnavailable,
+)
+from tests.servers import RedisServer
+
+
+async def test_a_second_load_of_another_task_keeps_what_the_first_one_changed(
+    valkey: RedisServer,
+) -> None:
+    async with RedisConversationStore(url=valkey.url, deadline=10) as store:
+        await store.set("id", {"a": 1})
+        conversation = store.conversation("id")
+
+        async def change() -> None:
+            await conversation.load()
+            conversation.state["changed"] = True
+
+        await asyncio.gather(change(), conversation.load(), change())
+        await conversation.save()
+        assert await store.get("id") == {"a": 1, "changed": True}
+
+
+async def test_older_messages_come_once_however_many_tasks_ask(valkey: RedisServer) -> None:
+    async with RedisConversationStore(url=valkey.url, deadline=10, window=5) as store:
+        await store.set("id", {"messages": [{"n": number} for number in range(20)]})
+        async with store.open("id") as conversation:
+            await asyncio.gather(conversation.messages.older(5), conversation.messages.older(5))
+            assert [message["n"] for message in conversation.messages] == list(range(10, 20))
+
+
+async def test_a_clear_is_not_undone_by_older_messages_that_come_late(valkey: RedisServer) -> None:
+    async with RedisConversationStore(url=valkey.url, deadline=10, window=5) as store:
+        await store.set("id", {"a": 1, "messages": [{"n": number} for number in range(20)]})
+        async with store.open("id") as conversation:
+            late = asyncio.create_task(conversation.messages.older(5))
+            await asyncio.sleep(0)
+            conversation.messages.clear()
+            assert await late == []
+        assert await store.get("id") == {"a": 1}
+
+
+async def test_a_rotation_before_the_load_is_refused_and_moves_nothing() -> None:
+    store = MemoryConversationStore()
+    await store.set("id", {"a": 1})
+    conversation = store.conversation("id")
+    with pytest.raises(ConversationNotLoaded):
+        await conversation.rotate()
+    assert await store.get("id") == {"a": 1}
+
+
+async def test_a_delete_that_failed_leaves_a_conversation_that_can_be_saved(
+    own_valkey: RedisServer,
+) -> None:
+    async with RedisConversationStore(url=own_valkey.url, fallback=None, deadline=5) as store:
+        conversation = store.conversation("id")
+        await conversation.load()
+        own_valkey.kill()
+        with pytest.raises(StoreUnavailable):
+            await conversation.delete()
+        assert not conversation.deleted
+
+
+async def test_a_reply_tells_its_text_after_its_end_and_is_stored_once() -> None:
+    store = MemoryConversationStore()
+    async with store.open("id") as conversation:
+        async with conversation.reply() as reply:
+            reply.write("hello")
+        reply.write(" again")
+        reply.finish()
+        assert reply.text.startswith("hello")
+    assert await store.get("id") == {"messages": [{"role": "assistant", "content": "hello"}]}
