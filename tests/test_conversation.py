@@ -9,6 +9,7 @@ from jv_session_mw import (
     MemoryConversationStore,
     RedisConversationStore,
     StoreUnavailable,
+    UnsupportedValue,
 )
 from tests.servers import RedisServer
 
@@ -78,3 +79,12 @@ async def test_a_reply_tells_its_text_after_its_end_and_is_stored_once() -> None
         reply.finish()
         assert reply.text.startswith("hello")
     assert await store.get("id") == {"messages": [{"role": "assistant", "content": "hello"}]}
+
+
+async def test_what_is_no_id_and_no_dict_is_refused() -> None:
+    store = MemoryConversationStore()
+    with pytest.raises(UnsupportedValue, match="give a string"):
+        await store.set(None, {})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(UnsupportedValue, match="give a dict"):
+        await store.set("id", "text")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    assert await store.size() == 0

@@ -294,11 +294,3 @@ def test_a_host_that_the_environment_would_overrule_is_refused(
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     with pytest.raises(ConfigurationError, match=r"REDIS_URL.*host"):
         create_conversation_store(host="127.0.0.1")
-
-
-async def test_what_is_no_id_and_no_dict_is_refused(store: ConversationStore) -> None:
-    with pytest.raises(UnsupportedValue, match="give a string"):
-        await store.set(None, {})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(UnsupportedValue, match="give a dict"):
-        await store.set("id", "text")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    assert await store.size() == 0

@@ -42,6 +42,16 @@ async def test_the_least_recently_used_goes_first() -> None:
     assert await load(memory, key="b") == MISSING
 
 
+async def test_a_load_that_a_commit_has_overtaken_is_not_kept() -> None:
+    memory = MemoryBackend(RULES)
+    memory.keep(KEY, ORIGINAL)
+    newer = Outcome("committed", version=8, created_ms=123, ttl_ms=30_000, total=13, first_seq=15)
+    memory.follow(KEY, appends(7, b"z"), newer, 50)
+    memory.keep(KEY, ORIGINAL)
+    snapshot = await load(memory)
+    assert (snapshot.version, values(snapshot)[-1]) == (8, b"z")
+
+
 @pytest.mark.parametrize("way", ["load", "commit", "touch", "has"])
 async def test_every_use_counts(way: str) -> None:
     memory = MemoryBackend(RULES, max_entries=2)

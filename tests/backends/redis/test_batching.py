@@ -130,6 +130,23 @@ async def test_what_waits_at_the_close_is_unavailable(client: CountingRedis) -> 
             await reply
 
 
+async def test_a_close_sends_nothing_more(client: CountingRedis) -> None:
+    batcher = Batcher(client)
+    waiting = [batcher.send("BLPOP", "nothing", 5)]
+    await asyncio.sleep(0)
+    for _ in range(2 * LANES * DEPTH):
+        waiting.append(batcher.send("PING"))
+    await asyncio.sleep(0)
+    before = client.pipelines
+    await batcher.close()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert client.pipelines == before
+    for reply in waiting:
+        with pytest.raises(StoreUnavailable):
+            await reply
+
+
 async def test_cancelled_calls_leave_every_later_reply_right(place: Place) -> None:
     backend = place.backend
     await asyncio.gather(

@@ -1,0 +1,65 @@
+"""What the middleware answers in place of the app, and what a refused handshake leaves behind."""
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from jv_session_mw import (
+    ConversationMiddleware,
+    MemoryConversationStore,
+    RedisConversationStore,
+    get_conversation,
+)
+from jv_session_mw.ids import TokenSigner
+from tests.promises.apps import KEYS
+from tests.servers import RedisServer
+
+PATIENT_SECONDS = 5.0
+
+
+async def said_by(middleware: ConversationMiddleware, scope: Scope) -> list[Message]:
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect" if scope["type"] == "websocket" else "http.request"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    await middleware(scope, receive, send)
+    return said
+
+
+@pytest.mark.parametrize("call", ["load", "save"])
+async def test_a_store_that_is_away_in_the_handler_is_a_503_too(
+    own_valkey: RedisServer, call: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation = get_conversation(scope)
+        await conversation.load()
+        conversation.state["a"] = 1
+        await conversation.save()
+
+    store = RedisConversationStore(url=own_valkey.url, fallback=None, deadline=PATIENT_SECONDS)
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS, load="lazy")
+    own_valkey.kill()
+    token = TokenSigner(KEYS, purpose="conversation").sign("id").encode()
+    headers = [(b"x-conversation-id", token)] if call == "load" else []
+    said = await said_by(
+        middleware, {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    )
+    assert said[0]["status"] == 503
+    assert b"retry-after" in dict(said[0]["headers"])
+    await store.close()
+
+
+async def test_a_handshake_that_fails_leaves_no_conversation() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        get_conversation(scope).state["a"] = 1
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+    store = MemoryConversationStore()
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
+    said = await said_by(middleware, {"type": "websocket", "path": "/", "headers": []})
+    assert [message["type"] for message in said] == ["websocket.close"]
+    assert await store.size() == 0
