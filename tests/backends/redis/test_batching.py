@@ -134,8 +134,7 @@ async def test_a_close_sends_nothing_more(client: CountingRedis) -> None:
     batcher = Batcher(client)
     waiting = [batcher.send("BLPOP", "nothing", 5)]
     await asyncio.sleep(0)
-    for _ in range(2 * LANES * DEPTH):
-        waiting.append(batcher.send("PING"))
+    waiting += [batcher.send("PING") for _ in range(2 * LANES * DEPTH)]
     await asyncio.sleep(0)
     before = client.pipelines
     await batcher.close()
