@@ -84,7 +84,9 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
             connect_timeout=connect_timeout,
             read_timeout=deadline * READ_SHARE_OF_DEADLINE,
         )
-        redis = RedisBackend(connector(address), rules, prefix=key_prefix)
+        redis = RedisBackend(
+            connector(address), rules, prefix=key_prefix, patience=address.read_timeout
+        )
         consequence = "memory serves" if fallback else "requests are answered with 503"
         guarded = GuardedBackend(redis, consequence=consequence)
         super().__init__(

@@ -4,18 +4,45 @@ Values are bytes here. A backend neither decodes them nor knows what a conversat
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
 
-class Snapshot(Struct, frozen=True):
+class Stretch(Struct, frozen=True, gc=False):
+    """A stretch of the message log, oldest first: the bytes of each message, and its number.
+
+    A number is for ever. The numbers grow along the log, but may have gaps. Two sequences rather
+    than pairs, since most of what is loaded is decoded and compared as a whole.
+    """
+
+    numbers: Sequence[int] = ()
+    values: Sequence[bytes] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return zip(self.numbers, self.values, strict=True)
+
+    def __getitem__(self, part: slice) -> "Stretch":
+        return Stretch(self.numbers[part], self.values[part])
+
+    def __add__(self, other: "Stretch") -> "Stretch":
+        return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
+
+
+NO_MESSAGES = Stretch()
+
+
+class Snapshot(Struct, frozen=True, gc=False):
     """What a load found.
 
     `version` 0 means that nothing is stored; `deleted` that a tombstone stands there. `birth` tells
-    this conversation from a later one under the same key. Messages are pairs of their lasting
-    sequence number and their bytes, oldest first; of `total` stored ones only the last few are
-    here. `ttl_ms` is what remains. `fallback` is empty, or the reason why a stand-in answered.
+    this conversation from a later one under the same key. Of `total` stored messages only the last
+    few are here. `ttl_ms` is what remains. `fallback` is empty, or the reason why a stand-in
+    answered.
     """
 
     version: int = 0
@@ -23,20 +50,20 @@ class Snapshot(Struct, frozen=True):
     ttl_ms: int = 0
     total: int = 0
     fields: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    messages: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
+    messages: Stretch = NO_MESSAGES
     deleted: bool = False
     fallback: str = ""
     birth: str = ""
 
 
-class Put(Struct, frozen=True):
+class Put(Struct, frozen=True, gc=False):
     """New bytes for a field or message, and the bytes that the change rests on (None: absent)."""
 
     value: bytes
     base: bytes | None = None
 
 
-class Changes(Struct):
+class Changes(Struct, gc=False):
     """What a commit sends.
 
     `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
@@ -58,9 +85,9 @@ class Changes(Struct):
 
     def empty(self) -> bool:
         return not (
-            self.fields
+            self.appended
+            or self.fields
             or self.removed
-            or self.appended
             or self.replaced
             or self.dropped
             or self.cleared
@@ -73,7 +100,7 @@ def new_commit_id() -> str:
     return os.urandom(9).hex()
 
 
-class Rules(Struct, frozen=True):
+class Rules(Struct, frozen=True, gc=False):
     """How a store keeps its conversations: the same for every commit of that store.
 
     `ttl_ms` slides with every commit; `lifetime_ms` and `max_messages` are 0 for no limit;
@@ -86,7 +113,7 @@ class Rules(Struct, frozen=True):
     reject: bool = False
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What a commit answers.
 
     `first_seq` is the sequence number of the first appended message; the others follow it.
@@ -105,7 +132,7 @@ class Outcome(Struct, frozen=True):
     birth: str = ""
 
 
-class Condition(Struct, frozen=True):
+class Condition(Struct, frozen=True, gc=False):
     """How a backend is.
 
     `degraded` while memory stands in for what does not answer; `in_memory` is how many

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot
+from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot, Stretch
 
 
 class Backend(Protocol):
@@ -35,9 +35,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def older(
-        self, key: str, before: int, count: int, timeout: float
-    ) -> list[tuple[int, bytes]]:
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         """Return up to *count* messages before the sequence number *before*, oldest first."""
         ...
 

@@ -1,10 +1,8 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
-from collections import deque
-
 from msgspec import Struct, field
 
-from jv_session_mw.changes import Changes, Outcome, Put
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 
 REMEMBERED_COMMITS = 8
 ENTRY_OVERHEAD_BYTES = 600
@@ -12,7 +10,7 @@ ITEM_OVERHEAD_BYTES = 120
 
 
 class Entry(Struct):
-    """One conversation as it is kept, its messages with their sequence numbers.
+    """One conversation as it is kept, its messages beside their sequence numbers.
 
     `expires` and `dies` are moments of the backend's clock, `unseen` counts the messages that
     stand before the first one but are not here, `size` is an estimate in bytes.
@@ -24,21 +22,27 @@ class Entry(Struct):
     expires: float
     dies: float
     fields: dict[str, bytes]
-    messages: list[tuple[int, bytes]]
+    numbers: list[int]
+    messages: list[bytes]
     next_seq: int = 1
     unseen: int = 0
     size: int = 0
-    commits: deque[tuple[str, Outcome]] = field(
-        default_factory=lambda: deque[tuple[str, Outcome]](maxlen=REMEMBERED_COMMITS)
-    )
+    commits: list[tuple[str, Outcome]] = field(default_factory=list[tuple[str, Outcome]])
 
 
 def measured(entry: Entry) -> int:
     """Return the bytes that *entry* takes, by estimate."""
     size = ENTRY_OVERHEAD_BYTES
-    size += sum(len(name) + len(value) for name, value in entry.fields.items())
-    size += sum(len(message) for _, message in entry.messages)
+    size += sum(map(len, entry.fields)) + sum(map(len, entry.fields.values()))
+    size += sum(map(len, entry.messages))
     return size + ITEM_OVERHEAD_BYTES * (len(entry.fields) + len(entry.messages))
+
+
+def weight(snapshot: Snapshot) -> int:
+    """Return the bytes that *snapshot* takes, by the same estimate."""
+    fields, values = snapshot.fields, snapshot.messages.values
+    size = ENTRY_OVERHEAD_BYTES + ITEM_OVERHEAD_BYTES * (len(fields) + len(values))
+    return size + sum(map(len, fields)) + sum(map(len, fields.values())) + sum(map(len, values))
 
 
 def conflicts(entry: Entry, changes: Changes) -> list[str]:
@@ -47,7 +51,7 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
     found += [
         name for name, base in changes.removed.items() if entry.fields.get(name, base) != base
     ]
-    stored = dict(entry.messages) if changes.replaced else {}
+    stored = dict(zip(entry.numbers, entry.messages, strict=True)) if changes.replaced else {}
     found += [
         f"messages#{seq}"
         for seq, put in changes.replaced.items()
@@ -71,9 +75,11 @@ def rewrite(entry: Entry, changes: Changes) -> bool:
     if changes.cleared:
         entry.unseen = 0
     dropped = set(changes.dropped)
-    entry.messages = [
-        (seq, changes.replaced[seq].value if seq in changes.replaced else message)
-        for seq, message in entry.messages
-        if seq > changes.cleared and seq not in dropped
+    left = [
+        (number, changes.replaced[number].value if number in changes.replaced else message)
+        for number, message in zip(entry.numbers, entry.messages, strict=True)
+        if number > changes.cleared and number not in dropped
     ]
+    entry.numbers = [number for number, _ in left]
+    entry.messages = [message for _, message in left]
     return True

@@ -1,22 +1,17 @@
 """Memory in place of a store that is away, by the rule called sticky."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from msgspec.structs import replace
 
-from jv_session_mw.backends.base import Backend
+from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import GONE, Changes, Condition, Outcome, Rules, Snapshot
+from jv_session_mw.changes import GONE, Changes, Condition, Outcome, Rules, Snapshot, Stretch
 from jv_session_mw.errors import StoreUnavailable
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 2**20
 COPIES_SHARE = 4
 KEPT = "kept"
-
-T = TypeVar("T")
 
 
 class FallbackBackend:
@@ -30,14 +25,14 @@ class FallbackBackend:
 
     def __init__(self, primary: GuardedBackend, rules: Rules, *, window: int) -> None:
         self._primary = primary
-        self._window = window
         self.kept = MemoryBackend(
             rules,
             max_entries=MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE,
             max_bytes=MAX_BYTES - MAX_BYTES // COPIES_SHARE,
         )
-        self.copies = MemoryBackend(
+        self.copies = Copies(
             rules,
+            window=window,
             max_entries=MAX_ENTRIES // COPIES_SHARE,
             max_bytes=MAX_BYTES // COPIES_SHARE,
         )
@@ -64,16 +59,14 @@ class FallbackBackend:
         try:
             snapshot = await self._primary.load(key, window, timeout)
         except StoreUnavailable as error:
-            source = self.kept if key in self.kept else self.copies
+            source = self.kept if key in self.kept else self.copies.memory(key)
             return replace(source.snapshot(key, window), fallback=error.reason)
         if key in self.kept:  # written by another request while this one waited
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
-        self._copy(key, snapshot)
+        self.copies.loaded(key, snapshot)
         return snapshot
 
-    async def older(
-        self, key: str, before: int, count: int, timeout: float
-    ) -> list[tuple[int, bytes]]:
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         """Look for what memory kept there first: beyond it lies what only the primary has.
 
         Messages that nothing can reach now are not absent: that raises `StoreUnavailable`.
@@ -84,7 +77,7 @@ class FallbackBackend:
         try:
             return await self._primary.older(key, before, count, timeout)
         except StoreUnavailable:
-            held = await self.copies.older(key, before, count, timeout)
+            held = await self.copies.memory(key).older(key, before, count, timeout)
             if not held:
                 raise
             return held
@@ -99,7 +92,7 @@ class FallbackBackend:
         if key in self.kept:  # by another commit, whose reply was lost while this one's was not
             return replace(self.kept.apply(key, changes), fallback=KEPT)
         if outcome.status == "committed":
-            self.copies.follow(key, changes, outcome, self._window)
+            self.copies.committed(key, changes, outcome)
         elif outcome.status == "gone":
             self.copies.forget(key)
         return outcome
@@ -107,13 +100,17 @@ class FallbackBackend:
     async def touch(self, key: str, timeout: float) -> int:
         if key in self.kept:
             return await self.kept.touch(key, timeout)
-        return await self._or(lambda backend: backend.touch(key, timeout))
+        try:
+            return await self._primary.touch(key, timeout)
+        except StoreUnavailable:
+            return await self.copies.memory(key).touch(key, timeout)
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; a tombstone stays where the primary is away."""
         was_kept = key in self.kept
-        held = await self.kept.has(key, timeout) or await self.copies.has(key, timeout)
-        await self.copies.delete(key, timeout)
+        copies = self.copies.memory(key)
+        held = await self.kept.has(key, timeout) or await copies.has(key, timeout)
+        await copies.delete(key, timeout)
         if was_kept:
             await self.kept.delete(key, timeout)
         try:
@@ -125,33 +122,26 @@ class FallbackBackend:
     async def has(self, key: str, timeout: float) -> bool:
         if key in self.kept:
             return await self.kept.has(key, timeout)
-        return await self._or(lambda backend: backend.has(key, timeout))
+        try:
+            return await self._primary.has(key, timeout)
+        except StoreUnavailable:
+            return await self.copies.memory(key).has(key, timeout)
 
     async def keys(self, timeout: float) -> list[str]:
         kept = await self.kept.keys(timeout)
-        others = await self._or(lambda backend: backend.keys(timeout))
-        return kept + [key for key in others if key not in self.kept]
-
-    async def _or(self, call: Callable[[Backend], Awaitable[T]]) -> T:
         try:
-            return await call(self._primary)
+            others = await self._primary.keys(timeout)
         except StoreUnavailable:
-            return await call(self.copies)
-
-    def _copy(self, key: str, snapshot: Snapshot) -> None:
-        if snapshot.version:
-            self.copies.keep(key, snapshot)
-        elif snapshot.deleted:
-            self.copies.bury(key)
-        else:
-            self.copies.forget(key)
+            others = await self.copies.whole().keys(timeout)
+        return kept + [key for key in others if key not in self.kept]
 
     def _take_over(self, key: str, changes: Changes) -> Outcome:
         if key in self.kept:
             return self.kept.apply(key, changes)
-        if self.copies.is_deleted(key) and not changes.revive:
+        copies = self.copies.memory(key)
+        if copies.is_deleted(key) and not changes.revive:
             return GONE
-        if not self.copies.move(key, self.kept) and changes.base_version:
+        if not copies.move(key, self.kept) and changes.base_version:
             # Known, but not to this process: it goes on from here without its history.
             self.kept.admit(key, changes)
         return self.kept.apply(key, changes)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.breaker import Backoff, Breaker
-from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot
+from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot, Stretch
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from jv_session_mw.telemetry import suppress_instrumentation
 
@@ -57,9 +57,7 @@ class GuardedBackend:
         self._refuse_early(timeout)
         return await self._ask(self._backend.load(key, window, timeout))
 
-    async def older(
-        self, key: str, before: int, count: int, timeout: float
-    ) -> list[tuple[int, bytes]]:
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         self._refuse_early(timeout)
         return await self._ask(self._backend.older(key, before, count, timeout))
 

@@ -1,12 +1,14 @@
 """Conversations in this process: for development, for tests, and in place of Redis."""
 
 import time
-from collections import OrderedDict
+from bisect import bisect_left
 from collections.abc import Callable
 
+from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
     ENTRY_OVERHEAD_BYTES,
     ITEM_OVERHEAD_BYTES,
+    REMEMBERED_COMMITS,
     Entry,
     conflicts,
     measured,
@@ -17,20 +19,21 @@ from jv_session_mw.changes import (
     DELETED,
     GONE,
     MISSING,
+    NO_MESSAGES,
     Changes,
     Condition,
     Outcome,
     Rules,
     Snapshot,
+    Stretch,
 )
 
 
 class MemoryBackend:
     """A `Backend` of plain dictionaries, bounded by entries and bytes.
 
-    Past a bound the least recently used conversation goes first. No method awaits anything, so
-    each call is atomic among the tasks of one event loop. Expiry uses a monotonic clock; *wall*
-    only dates the creation.
+    No method awaits anything, so each call is atomic among the tasks of one event loop. Expiry
+    uses a monotonic clock; *wall* only dates the creation.
     """
 
     def __init__(
@@ -43,24 +46,23 @@ class MemoryBackend:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.rules = rules
-        self.max_entries = max_entries
-        self.max_bytes = max_bytes
         self._clock = clock
         self._wall = wall
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries = Bounded(max_entries, max_bytes, clock)
         self._tombstones = Tombstones(rules.ttl_ms / 1000, max_entries, clock)
-        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __contains__(self, key: str) -> bool:
-        return self._find(key) is not None or self.is_deleted(key)
+        if not (self._entries or self._tombstones):
+            return False
+        return self._entries.find(key) is not None or self.is_deleted(key)
 
     @property
     def size(self) -> int:
         """The bytes that the entries take, by estimate."""
-        return self._bytes
+        return self._entries.size
 
     async def open(self, timeout: float) -> None:
         pass
@@ -77,34 +79,34 @@ class MemoryBackend:
     async def load(self, key: str, window: int, timeout: float) -> Snapshot:
         return self.snapshot(key, window)
 
-    async def older(
-        self, key: str, before: int, count: int, timeout: float
-    ) -> list[tuple[int, bytes]]:
-        entry = self._find(key)
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
+        entry = self._entries.find(key)
         if entry is None or count <= 0:
-            return []
-        return [message for message in entry.messages if message[0] < before][-count:]
+            return NO_MESSAGES
+        end = bisect_left(entry.numbers, before)
+        part = slice(max(0, end - count), end)
+        return Stretch(entry.numbers[part], entry.messages[part])
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         return self.apply(key, changes)
 
     async def touch(self, key: str, timeout: float) -> int:
-        entry = self._find(key)
+        entry = self._entries.find(key)
         if entry is None:
             return 0
         self._refresh(entry)
         return self._remaining_ms(entry)
 
     async def delete(self, key: str, timeout: float) -> bool:
-        existed = self._find(key) is not None
+        existed = self._entries.find(key) is not None
         self.bury(key)
         return existed
 
     async def has(self, key: str, timeout: float) -> bool:
-        return self._find(key) is not None
+        return self._entries.find(key) is not None
 
     async def keys(self, timeout: float) -> list[str]:
-        return [key for key in list(self._entries) if self._find(key) is not None]
+        return self._entries.keys()
 
     def is_deleted(self, key: str) -> bool:
         """Say whether a tombstone stands under *key*."""
@@ -114,7 +116,7 @@ class MemoryBackend:
         """Return what is kept under *key*; the bytes are shared, the containers are not."""
         if self.is_deleted(key):
             return DELETED
-        entry = self._find(key)
+        entry = self._entries.find(key)
         if entry is None:
             return MISSING
         return Snapshot(
@@ -124,17 +126,24 @@ class MemoryBackend:
             ttl_ms=self._remaining_ms(entry),
             total=entry.unseen + len(entry.messages),
             fields=dict(entry.fields),
-            messages=entry.messages[-window:],
+            messages=Stretch(entry.numbers[-window:], entry.messages[-window:]),
         )
 
-    def keep(self, key: str, snapshot: Snapshot) -> None:
-        """Take *snapshot*, loaded elsewhere, as what is stored here, unless that is newer."""
-        held = self._find(key)
-        if held is not None and held.birth == snapshot.birth and held.version > snapshot.version:
-            return  # a commit has overtaken the load
+    def overtakes(self, key: str, snapshot: Snapshot) -> bool:
+        """Say whether what is kept under *key* is a later version of *snapshot*."""
+        held = self._entries.find(key)
+        return held is not None and held.birth == snapshot.birth and held.version > snapshot.version
+
+    def keep(self, key: str, snapshot: Snapshot, at: float | None = None) -> None:
+        """Take *snapshot*, loaded elsewhere, as what is stored here, unless that is newer.
+
+        It was loaded *at* that moment of the clock; None is now.
+        """
+        if self.overtakes(key, snapshot):
+            return
         self.forget(key)
         self._tombstones.take_away(key)
-        now = self._clock()
+        now = self._clock() if at is None else at
         entry = Entry(
             version=snapshot.version,
             birth=snapshot.birth,
@@ -142,18 +151,21 @@ class MemoryBackend:
             expires=now + snapshot.ttl_ms / 1000,
             dies=self._end_of_life(snapshot.created_ms, now),
             fields=dict(snapshot.fields),
-            messages=list(snapshot.messages),
-            next_seq=snapshot.messages[-1][0] + 1 if snapshot.messages else 1,
+            numbers=list(snapshot.messages.numbers),
+            messages=list(snapshot.messages.values),
+            next_seq=snapshot.messages.numbers[-1] + 1 if snapshot.messages else 1,
             unseen=snapshot.total - len(snapshot.messages),
         )
-        self._entries[key] = entry
-        self._measure(key, entry)
+        entry.size = measured(entry)
+        self._entries.put(key, entry)
 
     def forget(self, key: str) -> None:
         """Drop what is kept under *key*, without a tombstone."""
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._bytes -= entry.size
+        self._entries.forget(key)
+
+    def drop_oldest(self) -> bool:
+        """Drop what was used least recently; say whether there was anything."""
+        return self._entries.drop_oldest()
 
     def bury(self, key: str) -> None:
         """Drop what is kept under *key*, and leave a tombstone for one TTL."""
@@ -166,7 +178,7 @@ class MemoryBackend:
             self._tombstones.take_away(key)
         elif self.is_deleted(key):
             return GONE
-        entry = self._find(key)
+        entry = self._entries.find(key)
         if changes.base_version > 0 and (entry is None or changes.birth not in ("", entry.birth)):
             return GONE
         if entry is None:
@@ -186,22 +198,23 @@ class MemoryBackend:
 
     def move(self, key: str, other: "MemoryBackend") -> bool:
         """Hand what is kept under *key* over to *other*; say whether there was anything."""
-        entry = self._find(key)
+        entry = self._entries.find(key)
         if entry is None:
             return False
         self.forget(key)
-        other._entries[key] = entry
-        other._resize(entry.size)
+        other._entries.put(key, entry)
         return True
 
-    def follow(self, key: str, changes: Changes, outcome: Outcome, window: int) -> None:
-        """Do to the copy kept here what *outcome* says was done to the original.
+    def follow(
+        self, key: str, changes: Changes, outcome: Outcome, window: int, at: float | None = None
+    ) -> None:
+        """Do to the copy kept here what *outcome* says was done to the original, *at* that moment.
 
         Only about *window* messages stay, as the original has the others.
         """
         if changes.revive:
             self._tombstones.take_away(key)
-        entry = self._find(key)
+        entry = self._entries.find(key)
         if entry is None:
             if changes.base_version > 0 or outcome.total > len(changes.appended):
                 return
@@ -209,10 +222,12 @@ class MemoryBackend:
             entry.created_ms = outcome.created_ms
         entry.next_seq = outcome.first_seq
         entry.version = outcome.version - 1
-        self._write(key, entry, changes, [])
+        self._change(key, entry, changes)
+        self._refresh(entry, at)
+        self._remember(entry, changes, outcome)
         if len(entry.messages) > 2 * window > 0:
-            del entry.messages[:-window]
-            self._measure(key, entry)
+            del entry.numbers[:-window], entry.messages[:-window]
+            self._entries.measure(key, entry)
         entry.unseen = outcome.total - len(entry.messages)
 
     def _create(self, key: str, birth: str) -> Entry:
@@ -225,24 +240,15 @@ class MemoryBackend:
             expires=now + self.rules.ttl_ms / 1000,
             dies=self._end_of_life(created_ms, now),
             fields={},
+            numbers=[],
             messages=[],
+            size=ENTRY_OVERHEAD_BYTES,
         )
-        self._entries[key] = entry
-        self._grow(key, entry, ENTRY_OVERHEAD_BYTES)
+        self._entries.put(key, entry)
         return entry
 
     def _write(self, key: str, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
-        rewritten = rewrite(entry, changes)
-        first_seq = entry.next_seq
-        entry.messages.extend(
-            (first_seq + at, message) for at, message in enumerate(changes.appended)
-        )
-        entry.next_seq += len(changes.appended)
-        if 0 < self.rules.max_messages < len(entry.messages):
-            del entry.messages[: -self.rules.max_messages]
-            rewritten = True
-        entry.version += 1
-        self._refresh(entry)
+        first_seq = self._change(key, entry, changes)
         outcome = Outcome(
             status="committed",
             version=entry.version,
@@ -253,46 +259,41 @@ class MemoryBackend:
             first_seq=first_seq,
             conflicts=collisions,
         )
-        entry.commits.append((changes.commit_id, outcome))
-        if rewritten:
-            self._measure(key, entry)
-        else:
-            self._grow(
-                key, entry, sum(ITEM_OVERHEAD_BYTES + len(item) for item in changes.appended)
-            )
+        self._remember(entry, changes, outcome)
         return outcome
 
-    def _find(self, key: str) -> Entry | None:
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        if entry.expires <= self._clock():
-            self.forget(key)
-            return None
-        self._entries.move_to_end(key)
-        return entry
+    def _remember(self, entry: Entry, changes: Changes, outcome: Outcome) -> None:
+        entry.commits.append((changes.commit_id, outcome))
+        del entry.commits[:-REMEMBERED_COMMITS]
+
+    def _change(self, key: str, entry: Entry, changes: Changes) -> int:
+        """Do to *entry* what *changes* say, and return the number of the first new message."""
+        rewritten = rewrite(entry, changes)
+        first_seq = entry.next_seq
+        entry.next_seq += len(changes.appended)
+        entry.numbers += range(first_seq, entry.next_seq)
+        entry.messages += changes.appended
+        most = self.rules.max_messages
+        if 0 < most < len(entry.messages):
+            del entry.numbers[:-most], entry.messages[:-most]
+            rewritten = True
+        entry.version += 1
+        self._refresh(entry)
+        if rewritten:
+            self._entries.measure(key, entry)
+        else:
+            added = ITEM_OVERHEAD_BYTES * len(changes.appended) + sum(map(len, changes.appended))
+            self._entries.grow(key, entry, added)
+        return first_seq
 
     def _end_of_life(self, created_ms: int, now: float) -> float:
         if not self.rules.lifetime_ms:
             return float("inf")
         return now + (created_ms + self.rules.lifetime_ms) / 1000 - self._wall()
 
-    def _refresh(self, entry: Entry) -> None:
-        entry.expires = min(self._clock() + self.rules.ttl_ms / 1000, entry.dies)
+    def _refresh(self, entry: Entry, at: float | None = None) -> None:
+        now = self._clock() if at is None else at
+        entry.expires = min(now + self.rules.ttl_ms / 1000, entry.dies)
 
     def _remaining_ms(self, entry: Entry) -> int:
         return max(0, round((entry.expires - self._clock()) * 1000))
-
-    def _measure(self, key: str, entry: Entry) -> None:
-        self._grow(key, entry, measured(entry) - entry.size)
-
-    def _grow(self, key: str, entry: Entry, by: int) -> None:
-        if self._entries.get(key) is entry:  # it may have been evicted meanwhile
-            entry.size += by
-            self._resize(by)
-
-    def _resize(self, by: int) -> None:
-        self._bytes += by
-        while len(self._entries) > self.max_entries or self._bytes > self.max_bytes:
-            _, oldest = self._entries.popitem(last=False)
-            self._bytes -= oldest.size

@@ -15,6 +15,9 @@ class Tombstones:
         self._clock = clock
         self._until: OrderedDict[str, float] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._until)
+
     def __contains__(self, key: str) -> bool:
         until = self._until.get(key)
         return until is not None and until > self._clock()

@@ -120,7 +120,8 @@ def redis_backend(
     server: RedisServer, rules: Rules | None = None, *, prefix: str = PREFIX
 ) -> RedisBackend:
     """Return a backend on *server* whose own time-outs are never what a test meets."""
-    return RedisBackend(connector(address(server.url)), rules or Rules(TTL_MS), prefix=prefix)
+    connect = connector(address(server.url))
+    return RedisBackend(connect, rules or Rules(TTL_MS), prefix=prefix, patience=TIMEOUT)
 
 
 def address(url: str, *, timeout: float = TIMEOUT) -> Address:
@@ -166,7 +167,7 @@ async def load(backend: Backend, *, window: int = 50, key: str = KEY) -> Snapsho
 
 def values(snapshot: Snapshot) -> list[bytes]:
     """Return the messages without their sequence numbers."""
-    return [value for _, value in snapshot.messages]
+    return list(snapshot.messages.values)
 
 
 async def eventually(holds: Callable[[], bool]) -> None:

@@ -238,12 +238,13 @@ async def test_older_messages_that_cannot_be_reached_are_not_taken_for_absent(
     for at in range(20):
         await commit(process.backend, appends(at, b"%d" % at))
     await process.lose()
-    first = (await load(process.backend, window=WINDOW)).messages[0][0]
+    first = (await load(process.backend, window=WINDOW)).messages.numbers[0]
     page = await process.backend.older(KEY, first, 50, TIMEOUT)
-    assert page == [(seq, b"%d" % (seq - 1)) for seq in range(page[0][0], first)]
-    assert page[0][0] > 1
+    oldest = page.numbers[0]
+    assert list(page) == [(seq, b"%d" % (seq - 1)) for seq in range(oldest, first)]
+    assert oldest > 1
     with pytest.raises(StoreUnavailable):
-        await process.backend.older(KEY, page[0][0], 50, TIMEOUT)
+        await process.backend.older(KEY, oldest, 50, TIMEOUT)
 
 
 async def test_memory_is_bounded_in_an_outage(process: Process) -> None:

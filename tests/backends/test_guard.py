@@ -60,7 +60,7 @@ async def test_while_all_is_well_every_call_passes_and_nothing_is_said(
     await guard.ping(TIMEOUT)
     assert (await commit(guard, appends(0, b"hi"))).version == 1
     assert values(await load(guard)) == [b"hi"]
-    assert await guard.older(KEY, 9, 9, TIMEOUT) == [(1, b"hi")]
+    assert list(await guard.older(KEY, 9, 9, TIMEOUT)) == [(1, b"hi")]
     assert await guard.touch(KEY, TIMEOUT) > 0
     assert await guard.has(KEY, TIMEOUT)
     assert await guard.keys(TIMEOUT) == [KEY]

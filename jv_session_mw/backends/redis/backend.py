@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
 from redis.asyncio import Redis
 
 from jv_session_mw.backends.redis import scripts
-from jv_session_mw.backends.redis.batching import Argument, Batcher, Reply
+from jv_session_mw.backends.redis.batching import Batcher
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
     key_of,
@@ -17,6 +17,7 @@ from jv_session_mw.backends.redis.layout import (
     redis_keys,
     scan_pattern,
 )
+from jv_session_mw.backends.redis.wire import Argument, Reply
 from jv_session_mw.changes import (
     DELETED,
     GONE,
@@ -24,9 +25,9 @@ from jv_session_mw.changes import (
     Changes,
     Condition,
     Outcome,
-    Put,
     Rules,
     Snapshot,
+    Stretch,
 )
 from jv_session_mw.errors import StoreUnavailable
 
@@ -37,18 +38,19 @@ class RedisBackend:
     """Keeps conversations in Redis 6.2 or newer, or Valkey, without modules.
 
     *connect* makes a client; it is called again when the event loop has changed, since a
-    connection belongs to the loop that opened it.
+    connection belongs to the loop that opened it. A connection whose replies take longer than
+    *patience* seconds is given up.
     """
 
-    def __init__(self, connect: Callable[[], Redis], rules: Rules, *, prefix: str) -> None:
+    def __init__(
+        self, connect: Callable[[], Redis], rules: Rules, *, prefix: str, patience: float
+    ) -> None:
         self._connect = connect
         self._prefix = prefix
+        self._patience = patience
         self._ttl_ms = rules.ttl_ms
-        self._rules: tuple[Argument, ...] = (
-            rules.ttl_ms,
-            rules.lifetime_ms,
-            rules.max_messages,
-            int(rules.reject),
+        self._rules = (
+            f"{rules.ttl_ms} {rules.lifetime_ms} {rules.max_messages} {int(rules.reject)} {LAYOUT}"
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Redis | None = None
@@ -86,17 +88,17 @@ class RedisBackend:
         )
         return read_snapshot(ttl_ms, total, fields, messages)
 
-    async def older(
-        self, key: str, before: int, count: int, timeout: float
-    ) -> list[tuple[int, bytes]]:
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         _, log, _ = redis_keys(self._prefix, key)
         reply = await self._send(timeout, "EVALSHA", scripts.OLDER, 1, log, before, count)
         return read_messages(cast("list[bytes]", reply))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         names = redis_keys(self._prefix, key)
-        arguments = (changes.commit_id, changes.base_version, *self._rules, *_counted(changes))
-        reply = await self._send(timeout, "EVALSHA", scripts.COMMIT, 3, *names, *arguments)
+        head = f"{self._rules} {_head(changes)}"
+        reply = await self._send(
+            timeout, "EVALSHA", scripts.COMMIT, 3, *names, head, *_values(changes)
+        )
         return _outcome(cast("list[Reply]", reply))
 
     async def touch(self, key: str, timeout: float) -> int:
@@ -115,51 +117,61 @@ class RedisBackend:
     async def keys(self, timeout: float) -> list[str]:
         pattern = scan_pattern(self._prefix)
         found: set[bytes] = set()
-        cursor = 0
+        cursor: Argument = 0
         while True:
             reply = await self._send(timeout, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            cursor, names = cast("tuple[int, list[bytes]]", reply)
+            cursor, names = cast("tuple[bytes, list[bytes]]", reply)
             found.update(names)
-            if cursor == 0:
+            if int(cursor) == 0:
                 keys = (key_of(self._prefix, name) for name in found)
                 return [key for key in keys if key is not None]
 
     async def _send(self, timeout: float, *command: Argument) -> Reply:
+        batcher = self._current()
+        reply = batcher.send(*command)
+        # A timer on the future is a third of what `asyncio.timeout` costs.
+        alarm = batcher.loop.call_later(timeout, _too_late, reply, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                return await self._current().send(*command)
-        except TimeoutError as error:
-            message = f"no reply within {timeout:.3f} s"
-            raise StoreUnavailable(message, reason="timeout") from error
+            return await reply
+        finally:
+            alarm.cancel()
 
     def _current(self) -> Batcher:
         loop = asyncio.get_running_loop()
         if self._batcher is None or self._loop is not loop:
             self._loop = loop
             self._client = self._connect()
-            self._batcher = Batcher(self._client)
+            self._batcher = Batcher(self._client, self._patience)
         return self._batcher
 
 
-def _counted(changes: Changes) -> list[Argument]:
-    """Flatten *changes* into the groups that `commit.lua` counts through."""
-    flat: list[Argument] = [int(changes.revive), changes.cleared, LAYOUT, changes.birth]
-    _add_puts(flat, changes.fields)
-    flat.append(len(changes.removed))
+def _too_late(reply: asyncio.Future[Reply], timeout: float) -> None:
+    if not reply.done():
+        message = f"no reply within {timeout:.3f} s"
+        reply.set_exception(StoreUnavailable(message, reason="timeout"))
+
+
+def _head(changes: Changes) -> str:
+    """Return the words of the head that `commit.lua` reads, after those of the rules."""
+    return (
+        f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {changes.revive:d} "
+        f"{changes.cleared} {len(changes.fields)} {len(changes.removed)} {len(changes.appended)} "
+        f"{len(changes.replaced)} {len(changes.dropped)}"
+    )
+
+
+def _values(changes: Changes) -> list[Argument]:
+    """Flatten *changes* into the groups that the head counts."""
+    flat: list[Argument] = []
+    for name, put in changes.fields.items():
+        flat += (name, put.value, _digest(put.base))
     for name, base in changes.removed.items():
         flat += (name, _digest(base))
-    flat.append(len(changes.appended))
     flat += changes.appended
-    _add_puts(flat, changes.replaced)
-    flat.append(len(changes.dropped))
+    for number, put in changes.replaced.items():
+        flat += (number, put.value, _digest(put.base))
     flat += changes.dropped
     return flat
-
-
-def _add_puts(flat: list[Argument], puts: Mapping[str, Put] | Mapping[int, Put]) -> None:
-    flat.append(len(puts))
-    for name, put in puts.items():
-        flat += (name, put.value, _digest(put.base))
 
 
 def _digest(base: bytes | None) -> str:

@@ -7,15 +7,20 @@ braces are a hash tag: all three live in one Cluster slot.
 
 import re
 
-from jv_session_mw.changes import Snapshot
+from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
 from jv_session_mw.errors import UnreadableConversation
 
 LAYOUT = "1"
 FIELD = b"."
+DIGITS = 15  # what a number of Lua holds exactly
 
-_WHOLE = re.compile(rb"[0-9]{1,15}")
-_BIRTH = re.compile(rb"[A-Za-z0-9_-]+")
-_COMMITS = re.compile(rb"\s*([\w-]+=[0-9]+,[0-9]+\s*)*")
+# The meta fields as they are read: layout, version, created, next number, end of life, birth, and
+# the last commits, of which a commit looks at every one.
+META = (b"@f", b"@v", b"@c", b"@n", b"@x", b"@b", b"@k")
+SEPARATOR = b"\0"
+_META = re.compile(
+    rb"1\0(\d{1,15})\0(\d{1,15})\0\d{1,15}\0\d{1,15}\0([\w-]+)\0(?:\s*[\w-]+=\d+,\d+)*\s*"
+)
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
@@ -41,43 +46,42 @@ def key_of(prefix: str, name: bytes) -> str | None:
 
 def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes]) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
-    flat = iter(pairs)
-    meta: dict[bytes, bytes] = {}
-    fields: dict[str, bytes] = {}
-    for name, value in zip(flat, flat, strict=True):
-        if name.startswith(FIELD):
-            fields[_name(name)] = value
-        else:
-            meta[name] = value
-    if meta.get(b"@f") != LAYOUT.encode():
-        raise UnreadableConversation("hash", "it was written by another program or version")
-    if not all(_WHOLE.fullmatch(meta.get(name, b"")) for name in (b"@v", b"@c", b"@n", b"@x")):
-        raise UnreadableConversation("hash", "one of its numbers is lost or corrupt")
-    if not _BIRTH.fullmatch(meta.get(b"@b", b"")):
-        raise UnreadableConversation("hash", "the mark of its birth is lost or corrupt")
-    if not _COMMITS.fullmatch(meta.get(b"@k", b"?")):
-        raise UnreadableConversation("hash", "its last commits are lost or corrupt")
+    found = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    meta = SEPARATOR.join([found.pop(name, SEPARATOR) for name in META])
+    match = _META.fullmatch(meta)
+    if match is None:
+        raise UnreadableConversation("hash", _complaint(meta))
+    version, created, birth = match.groups()
     return Snapshot(
-        version=int(meta[b"@v"]),
-        birth=meta[b"@b"].decode(),
-        created_ms=int(meta[b"@c"]),
+        version=int(version),
+        birth=birth.decode(),
+        created_ms=int(created),
         ttl_ms=max(0, ttl_ms),
         total=total,
-        fields=fields,
+        fields={_name(name): value for name, value in found.items() if name.startswith(FIELD)},
         messages=read_messages(log),
     )
 
 
-def read_messages(log: list[bytes]) -> list[tuple[int, bytes]]:
+def read_messages(log: list[bytes]) -> Stretch:
     """Split each element of the list into its sequence number and its value."""
-    return [_message(element) for element in log]
-
-
-def _message(element: bytes) -> tuple[int, bytes]:
-    seq, colon, value = element.partition(b":")
-    if not colon or not _WHOLE.fullmatch(seq):
+    if not log:
+        return NO_MESSAGES
+    numbers, colons, values = zip(*[element.partition(b":") for element in log], strict=True)
+    if not (all(colons) and all(numbers) and b"".join(numbers).isdigit()):
         raise UnreadableConversation("messages", "an element was written by another program")
-    return int(seq), value
+    if max(map(len, numbers)) > DIGITS:
+        raise UnreadableConversation("messages", "the number of an element is too long")
+    first, last = int(numbers[0]), int(numbers[-1])
+    without_gaps = last - first == len(log) - 1
+    return Stretch(range(first, last + 1) if without_gaps else list(map(int, numbers)), values)
+
+
+def _complaint(meta: bytes) -> str:
+    layout, *_ = meta.split(SEPARATOR)
+    if layout != LAYOUT.encode():
+        return "it was written by another program or version"
+    return "a number, the mark of its birth or its last commits are lost or corrupt"
 
 
 def _name(field: bytes) -> str:

@@ -89,7 +89,9 @@ def test_a_url_that_names_a_server_makes_a_client(url: str) -> None:
 
 
 async def test_host_and_port_reach_the_server(redis_server: RedisServer) -> None:
-    backend = RedisBackend(connector(parts(port=redis_server.port)), Rules(TTL_MS), prefix="conv:")
+    backend = RedisBackend(
+        connector(parts(port=redis_server.port)), Rules(TTL_MS), prefix="conv:", patience=TIMEOUT
+    )
     assert (await commit(backend, sets(a=b"1"))).version == 1
     await backend.close()
 
@@ -99,7 +101,7 @@ async def test_the_number_of_the_database_is_used(valkey: RedisServer) -> None:
     for at, connect in enumerate(
         (connector(parts(port=valkey.port, db=3)), connector(address(f"{valkey.url}/3")))
     ):
-        backend = RedisBackend(connect, Rules(TTL_MS), prefix=f"{at}:")
+        backend = RedisBackend(connect, Rules(TTL_MS), prefix=f"{at}:", patience=TIMEOUT)
         await commit(backend, sets(a=b"1"))
         await backend.close()
     assert stored.keys() == set()
@@ -114,7 +116,7 @@ async def test_a_wrong_password_is_unavailable_and_not_shown(
 ) -> None:
     own_valkey.ask(f"CONFIG SET requirepass {SECRET}")
     connect = connector(parts(port=own_valkey.port, password=given))
-    backend = RedisBackend(connect, Rules(TTL_MS), prefix="conv:")
+    backend = RedisBackend(connect, Rules(TTL_MS), prefix="conv:", patience=TIMEOUT)
     with pytest.raises(StoreUnavailable) as refused:
         await load(backend)
     assert refused.value.reason == "auth"
@@ -122,14 +124,19 @@ async def test_a_wrong_password_is_unavailable_and_not_shown(
     assert "wrong" not in str(refused.value.__cause__).replace("WRONGPASS", "")
     await backend.close()
     right = RedisBackend(
-        connector(parts(port=own_valkey.port, password=SECRET)), Rules(TTL_MS), prefix="conv:"
+        connector(parts(port=own_valkey.port, password=SECRET)),
+        Rules(TTL_MS),
+        prefix="conv:",
+        patience=TIMEOUT,
     )
     await load(right)
     await right.close()
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
-    backend = RedisBackend(connector(parts(port=free_port())), Rules(TTL_MS), prefix="conv:")
+    backend = RedisBackend(
+        connector(parts(port=free_port())), Rules(TTL_MS), prefix="conv:", patience=TIMEOUT
+    )
     for _ in range(2):
         with pytest.raises(StoreUnavailable) as refused:
             await load(backend)

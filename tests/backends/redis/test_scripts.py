@@ -45,7 +45,7 @@ async def test_a_flushed_script_cache_heals_itself(everywhere: Place, call: str)
     elif call == "delete":
         assert await backend.delete(KEY, TIMEOUT)
     else:
-        assert await backend.older(KEY, 9, 9, TIMEOUT) == [(1, b"hi")]
+        assert list(await backend.older(KEY, 9, 9, TIMEOUT)) == [(1, b"hi")]
 
 
 async def test_a_cache_that_is_flushed_under_a_batch_does_nothing_twice(place: Place) -> None:
@@ -100,7 +100,7 @@ async def test_a_large_log_is_edited_anywhere(backend: RedisBackend) -> None:
         for seq in range(1, 501)
         if seq % 7 != 1
     ]
-    assert (await load(backend, window=0)).messages == expected
+    assert list((await load(backend, window=0)).messages) == expected
 
 
 async def test_a_commit_from_an_old_life_finds_the_memory_of_the_new(

@@ -210,4 +210,4 @@ async def test_a_log_without_its_hash_makes_room_for_a_revival(
     revival = Changes(commit_id(), 0, appended=[b"new"], revive=True)
     assert (await commit(backend, revival)).status == "committed"
     snapshot = await load(backend)
-    assert [value for _, value in snapshot.messages] == [b"new"]
+    assert list(snapshot.messages.values) == [b"new"]

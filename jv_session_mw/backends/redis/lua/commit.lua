@@ -1,20 +1,21 @@
 -- KEYS: hash, list, tombstone.
--- ARGV: commit id, base version, ttl ms, lifetime ms, max messages, '1' to reject conflicts,
---       '1' to revive, cleared up to, layout, birth, then five counted groups:
+-- ARGV: a head of words, then five groups of values that it counts:
 --       fields (name, value, base), removed (name, base), appended (value),
 --       replaced (seq, value, base), dropped (seq).
+-- Head: ttl ms, lifetime ms, max messages, '1' to reject conflicts, layout, commit id, base version,
+--       birth or '-', '1' to revive, cleared up to, and the five counts.
 -- A base is the first digits of the SHA-1 of the bytes that a change rests on, '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
 -- Answers {status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
-local at = 10
+local head = {}
+for word in string.gmatch(ARGV[1], '%S+') do head[#head + 1] = word end
+local at = 1
 
-local function next_group(width)
-  at = at + 1
-  local count = tonumber(ARGV[at])
+local function next_group(count, width)
   local group = {}
-  for item = 1, count do
+  for item = 1, tonumber(count) do
     local row = {}
     for column = 1, width do
       row[column] = ARGV[at + column]
@@ -57,11 +58,12 @@ local function find(seq)
   end
 end
 
-local commit, base = ARGV[1], tonumber(ARGV[2])
-local ttl, lifetime, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local reject, revive, cleared = ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
-local fields, removed, appended = next_group(3), next_group(2), next_group(1)
-local replaced, dropped = next_group(3), next_group(1)
+local ttl, lifetime, most = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
+local reject, layout, commit, base = head[4] == '1', head[5], head[6], tonumber(head[7])
+local expected_birth, revive, cleared = head[8], head[9] == '1', tonumber(head[10])
+local fields, removed = next_group(head[11], 3), next_group(head[12], 2)
+local appended, replaced = next_group(head[13], 1), next_group(head[14], 3)
+local dropped = next_group(head[15], 1)
 
 if not revive and redis.call('EXISTS', tombstone) == 1 then
   return {'gone'}
@@ -83,10 +85,10 @@ if kind == 'hash' then
   version, created = whole(meta[2]), whole(meta[3])
   seq, dies, commits, birth = whole(meta[4]), whole(meta[5]), meta[6], meta[7]
   local complete = version and created and seq and dies and birth and are_commits(commits)
-  if meta[1] ~= ARGV[9] or not complete then
-    return redis.error_reply('UNREADABLE the hash is not of layout ' .. ARGV[9])
+  if meta[1] ~= layout or not complete then
+    return redis.error_reply('UNREADABLE the hash is not of layout ' .. layout)
   end
-  if base > 0 and ARGV[10] ~= '' and ARGV[10] ~= birth then return {'gone'} end
+  if base > 0 and expected_birth ~= '-' and expected_birth ~= birth then return {'gone'} end
 end
 if dies > 0 then
   ttl = math.min(ttl, dies - now)
@@ -162,7 +164,7 @@ for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
 commits = table.concat(kept, ' ', math.max(1, #kept - 7))
 redis.call('HSET', hash, '@v', answer[2], '@n', seq, '@k', commits)
 if kind == 'none' then
-  redis.call('HSET', hash, '@f', ARGV[9], '@b', birth, '@c', now, '@x', dies)
+  redis.call('HSET', hash, '@f', layout, '@b', birth, '@c', now, '@x', dies)
 end
 redis.call('PEXPIRE', hash, ttl)
 redis.call('PEXPIRE', list, ttl)
