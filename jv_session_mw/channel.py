@@ -1,27 +1,11 @@
 """One conversation's line to the backend: its key, its spans and its deadline."""
 
-import time
-
 from opentelemetry.context import Context
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Changes, Outcome, Snapshot
+from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.telemetry import StoreCall, Telemetry
-
-
-class Deadline:
-    """The seconds of store time that one request may still spend.
-
-    Only time inside store calls counts, so that a stream of minutes has its commit at the end.
-    """
-
-    __slots__ = ("left",)
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-
-    def spend(self, seconds: float) -> None:
-        self.left = max(0.0, self.left - seconds)
 
 
 class Channel:
@@ -47,24 +31,24 @@ class Channel:
         self._telemetry.name_span(self.id, self._parent)
 
     async def load(self, window: int, deadline: Deadline) -> Snapshot:
-        with self._call("load") as call, _Spent(deadline):
+        with self._call("load", deadline) as call:
             snapshot = await self._backend.load(self.key, window, deadline.left)
             result = "hit" if snapshot.version else "miss"
             call.finished(result, snapshot.version, snapshot.ttl_ms)
-            if call.span.is_recording():
+            if call.recording:
                 call.sized(_size(snapshot))
             if snapshot.fallback:
                 call.fell_back(snapshot.fallback)
         return snapshot
 
-    async def older(self, before: int, count: int, deadline: Deadline) -> list[tuple[int, bytes]]:
-        with self._call("load") as call, _Spent(deadline):
+    async def older(self, before: int, count: int, deadline: Deadline) -> Stretch:
+        with self._call("load", deadline) as call:
             messages = await self._backend.older(self.key, before, count, deadline.left)
             call.result = "hit" if messages else "miss"
         return messages
 
     async def commit(self, changes: Changes, deadline: Deadline) -> Outcome:
-        with self._call("save") as call, _Spent(deadline):
+        with self._call("save", deadline) as call:
             outcome = await self._backend.commit(self.key, changes, deadline.left)
             result = "written" if outcome.status == "committed" else outcome.status
             call.finished(result, outcome.version, outcome.ttl_ms)
@@ -75,42 +59,27 @@ class Channel:
         return outcome
 
     async def has(self, deadline: Deadline) -> bool:
-        with self._call("has") as call, _Spent(deadline):
+        with self._call("has", deadline) as call:
             found = await self._backend.has(self.key, deadline.left)
             call.result = "hit" if found else "miss"
         return found
 
     async def touch(self, deadline: Deadline) -> int:
-        with self._call("touch") as call, _Spent(deadline):
+        with self._call("touch", deadline) as call:
             ttl_ms = await self._backend.touch(self.key, deadline.left)
             call.finished("refreshed" if ttl_ms else "gone", 0, ttl_ms)
         return ttl_ms
 
     async def delete(self, deadline: Deadline) -> bool:
-        with self._call("delete") as call, _Spent(deadline):
+        with self._call("delete", deadline) as call:
             existed = await self._backend.delete(self.key, deadline.left)
             call.result = "deleted" if existed else "missing"
         return existed
 
-    def _call(self, operation: str) -> StoreCall:
-        return self._telemetry.call(operation, self.id, self._parent)
-
-
-class _Spent:
-    """Charges the time inside to a deadline, also when the call fails or is cancelled."""
-
-    __slots__ = ("_deadline", "_started")
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._deadline.spend(time.perf_counter() - self._started)
+    def _call(self, operation: str, deadline: Deadline) -> StoreCall:
+        return self._telemetry.call(operation, self.id, self._parent, deadline)
 
 
 def _size(snapshot: Snapshot) -> int:
     fields = sum(len(name) + len(data) for name, data in snapshot.fields.items())
-    return fields + sum(len(data) for _, data in snapshot.messages)
+    return fields + sum(map(len, snapshot.messages.values))

@@ -6,7 +6,7 @@ somebody else or by a newer version, and is refused rather than guessed at.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -19,6 +19,7 @@ from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
 
 PLAIN = b"j1;"
 TAGGED = b"t1;"
+HEADER_BYTES = 3
 TAG = "$t"
 
 # What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
@@ -40,6 +41,10 @@ class Codec(Protocol):
 
     def decode(self, data: bytes, where: str) -> object:
         """Return the value, or raise `UnreadableConversation` naming *where*."""
+        ...
+
+    def decode_all(self, items: Sequence[bytes], where: Callable[[int], str]) -> list[object]:
+        """Return the value of each item, or raise `UnreadableConversation` naming *where* of it."""
         ...
 
     def unchanged(self, value: object, data: bytes) -> bool:
@@ -81,17 +86,28 @@ class JsonCodec:
         raise UnsupportedValue(where, f"{type(value).__qualname__} does not come back as it was")
 
     def decode(self, data: bytes, where: str) -> object:
-        self.check(data, where)
+        plain = data.startswith(PLAIN)
+        if not plain:
+            self.check(data, where)
         try:
-            value = _decode(data[len(PLAIN) :])
-            return value if data.startswith(PLAIN) else _untag(value)
+            value = _decode(data[HEADER_BYTES:])
+            return value if plain else _untag(value)
         except UNREADABLE as error:
             raise UnreadableConversation(where, "it is not the JSON it claims to be") from error
+
+    def decode_all(self, items: Sequence[bytes], where: Callable[[int], str]) -> list[object]:
+        plain = [item[HEADER_BYTES:] for item in items if item.startswith(PLAIN)]
+        try:
+            if len(plain) == len(items):
+                return list(map(_decode, plain))
+        except UNREADABLE:
+            pass  # one by one, to find out which it is
+        return [self.decode(item, where(at)) for at, item in enumerate(items)]
 
     def unchanged(self, value: object, data: bytes) -> bool:
         if not data.startswith(PLAIN):
             return False
-        stored = data[len(PLAIN) :]
+        stored = data[HEADER_BYTES:]
         try:
             # The bytes tell 1 from True, the values tell a date from the text that it encodes to.
             return _encode(value) == stored and bool(_decode(stored) == value)

@@ -1,25 +1,24 @@
 """What a handler holds: state and messages under one id, saved without being asked."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+import weakref
 from datetime import UTC, datetime
 from typing import Any, Generic
 
+from opentelemetry.context import Context
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
-from jv_session_mw.changes import MISSING, Rules, Snapshot
-from jv_session_mw.channel import Channel, Deadline
-from jv_session_mw.codec import Codec
+from jv_session_mw.changes import MISSING, Snapshot
+from jv_session_mw.channel import Channel
 from jv_session_mw.commits import Commits, leniently, strictly
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, ConversationNotLoaded, StoreUnavailable
-from jv_session_mw.inflight import InFlight
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
 from jv_session_mw.rotation import move
-from jv_session_mw.state import StateKind
+from jv_session_mw.terms import Terms
 from jv_session_mw.working_copy import WorkingCopy
 
 S = TypeVar("S", default=dict[str, Any])
@@ -38,22 +37,28 @@ class Conversation(Generic[S]):
     """
 
     __slots__ = (
-        "_channel", "_commits", "_connect", "_copy", "_deadline", "_id", "_inflight", "_replies",
-        "_rules", "_window", "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
+        "__weakref__",
+        "_channel",
+        "_commits",
+        "_copy",
+        "_id",
+        "_parent",
+        "_replies",
+        "_terms",
+        "asked_for_id",
+        "handed_out",
+        "is_loaded",
+        "is_new",
+        "known",
+        "owner",
     )  # fmt: skip
 
     def __init__(
         self,
         id: str | None,
         owner: str | None,
-        *,
-        connect: Callable[[str, str | None], Channel],
-        inflight: InFlight,
-        codec: Codec,
-        kind: StateKind[S],
-        rules: Rules,
-        window: int,
-        deadline: float,
+        terms: Terms[S],
+        parent: Context,
         snapshot: Snapshot = MISSING,
     ) -> None:
         self.owner: str | None = owner
@@ -63,14 +68,11 @@ class Conversation(Generic[S]):
         self.handed_out = False
         self.asked_for_id = False
         self._id = id
-        self._connect = connect
+        self._terms = terms
+        self._parent = parent
         self._channel: Channel | None = None
-        self._rules = rules
-        self._window = window
-        self._deadline = deadline
-        self._copy = WorkingCopy(codec, kind, self._fetch_older, snapshot)
-        self._commits = Commits(self._copy, inflight)
-        self._inflight = inflight
+        self._copy = WorkingCopy(terms.codec, terms.kind, weakref.ref(self), snapshot)
+        self._commits = Commits(self._copy)
         self._replies: list[Reply] = []
 
     @property
@@ -160,12 +162,12 @@ class Conversation(Generic[S]):
         """
         if self.deleted:
             raise ConversationGone
-        await self.commit(Deadline(self._deadline))
+        await self.commit(self._time())
 
     async def load(self) -> None:
         """Load it if that has not happened yet: for `load="lazy"`."""
         if not self.is_loaded:
-            await self.load_within(Deadline(self._deadline))
+            await self.load_within(self._time())
 
     async def reload(self) -> None:
         """Load again and forget what was not saved; raises `ConversationGone`.
@@ -173,7 +175,7 @@ class Conversation(Generic[S]):
         State and messages handed out before are no longer looked at: take them anew.
         """
         await self._commits.settled()
-        snapshot = await self.channel.load(self._window, Deadline(self._deadline))
+        snapshot = await self.channel.load(self._terms.window, self._time())
         if not snapshot.version:
             raise ConversationGone
         self._copy.rebase(snapshot)
@@ -187,7 +189,7 @@ class Conversation(Generic[S]):
         self._copy.discard()
         try:
             if self._id is not None:
-                await self.channel.delete(Deadline(self._deadline))
+                await self.channel.delete(self._time())
         except StoreUnavailable:
             self._commits.closed = False  # it may still be there, and a save finds out
             raise
@@ -196,17 +198,16 @@ class Conversation(Generic[S]):
         """Move it to a new id, at a change of privilege such as a login; the old id is deleted.
 
         *owner* is the principal it belongs to from now on, where the middleware names owners.
-        The client gets the new token with this response, so call it before the response starts.
-        A request that is still under way with the old id finds it gone. The whole log is copied;
-        take `state` and `messages` anew afterwards.
+        Call it before the response starts, which carries the new token, and take `state` and
+        `messages` anew afterwards. A request still under way with the old id finds it gone.
         """
         self._require_loaded()
         self.asked_for_id = True
-        await self.commit(Deadline(self._deadline))
-        owner = owner if owner is not None else self.owner
-        new = self._connect(ids.mint(), owner)
+        await self.commit(self._time())
+        owner = self.owner if owner is None else owner
+        new = self._terms.channel(ids.mint(), owner, self._parent)
         if self.version:
-            await move(self.channel, new, self._deadline)
+            await move(self.channel, new, self._terms.seconds)
         self._id, self._channel, self.owner, self.known = new.id, new, owner, False
         if self.version:
             await self.reload()
@@ -218,7 +219,7 @@ class Conversation(Generic[S]):
         if self._channel is None:
             if self._id is None:
                 self._id = ids.mint()
-            self._channel = self._connect(self._id, self.owner)
+            self._channel = self._terms.channel(self._id, self.owner, self._parent)
         return self._channel
 
     @property
@@ -228,7 +229,7 @@ class Conversation(Generic[S]):
 
     async def load_within(self, deadline: Deadline) -> None:
         """Load; a tombstone makes this a new conversation under a new id."""
-        snapshot = await self.channel.load(self._window, deadline)
+        snapshot = await self.channel.load(self._terms.window, deadline)
         if self.is_loaded:  # by another task of this request meanwhile: what it changed is kept
             return
         if snapshot.deleted:
@@ -239,12 +240,13 @@ class Conversation(Generic[S]):
 
     @property
     def may_be_unsaved(self) -> bool:
-        """Whether a commit is under way, or something was touched that may have changed."""
-        return self._commits.under_way or self._copy.touched
+        """Whether something has changed, or a commit is under way."""
+        return self._commits.may_be_left
 
-    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run *work* to its end, whatever becomes of this request."""
-        return self._inflight.spawn(work)
+    @property
+    def is_unsure(self) -> bool:
+        """Whether nobody knows yet what became of a commit that was sent."""
+        return self._copy.is_unsure
 
     async def commit(self, deadline: Deadline) -> None:
         """Store what has changed; nothing at all when a value is refused."""
@@ -256,21 +258,16 @@ class Conversation(Generic[S]):
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read, once per tenth of it."""
-        if self.deleted or not self.version:
+        if self._commits.closed or not self._copy.snapshot.version:
             return
         # By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
-        if self._copy.expires_ms - time.time() * 1000 > self._rules.ttl_ms * TOUCH_BELOW:
+        if self._copy.expires_ms - time.time() * 1000 > self._terms.rules.ttl_ms * TOUCH_BELOW:
             return
         try:
             ttl_ms = await self.channel.touch(deadline)
             self._copy.expires_ms = time.time() * 1000 + ttl_ms
         except StoreUnavailable:
             logger.debug("the TTL was not refreshed: the store is away")
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether a commit would have anything to send."""
-        return self._copy.collect() is not None
 
     def discard(self) -> None:
         """Forget what was changed and not saved."""
@@ -282,6 +279,9 @@ class Conversation(Generic[S]):
         for reply in list(self._replies):
             reply.interrupt()
 
+    def _time(self) -> Deadline:
+        return Deadline(self._terms.seconds)
+
     def _append(self, message: Message) -> None:
         self.messages.append(message)
 
@@ -292,7 +292,8 @@ class Conversation(Generic[S]):
                 'or leave load="lazy" out'
             )
 
-    async def _fetch_older(self, count: int) -> list[Message]:
+    async def older(self, count: int) -> list[Message]:
+        """Bring in older messages: for `messages.older()`."""
         first, messages = self._copy.first_seq, self._copy.messages
-        older = await self.channel.older(first, count, Deadline(self._deadline))
+        older = await self.channel.older(first, count, self._time())
         return self._copy.prepend(older, first, messages)

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import anyio
 from msgspec import Struct
 from starlette.types import Message, Receive, Send
 
-from jv_session_mw.channel import Deadline
 from jv_session_mw.conversation import Conversation
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
+from jv_session_mw.inflight import InFlight
 from jv_session_mw.tokens import Presented, Tokens
 
 logger = logging.getLogger("jv_session_mw")
@@ -28,6 +30,7 @@ class Visit(Struct):
     conversation: Conversation[Any]
     presented: Presented
     tokens: Tokens
+    inflight: InFlight
     deadline: Deadline
     seconds: float
 
@@ -40,11 +43,9 @@ class Exchange:
     """
 
     def __init__(self, visit: Visit, send: Send) -> None:
+        self.visit = visit
         self.conversation = visit.conversation
-        self.tokens = visit.tokens
-        self.presented = visit.presented
         self.deadline = visit.deadline
-        self.seconds = visit.seconds
         self.forward = send
         self.started = False
         self.failure: SessionError | None = None
@@ -54,12 +55,13 @@ class Exchange:
 
         A new message: the app's own may be a constant that it sends to every client.
         """
+        tokens, presented = self.visit.tokens, self.visit.presented
         if self.conversation.deleted:
-            headers = self.tokens.revoke() if self.presented.id is not None else []
+            headers = tokens.revoke() if presented.id is not None else []
         else:
             channel = self.conversation.channel
-            headers = self.tokens.issue(channel.id, self.presented)
-            if channel.id != self.presented.id:
+            headers = tokens.issue(channel.id, presented)
+            if channel.id != presented.id:
                 channel.name_request()
         if not headers:
             return message
@@ -69,7 +71,7 @@ class Exchange:
     def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
         """A token is for one client: no shared cache may keep the answer that carries it."""
         names = {name.lower() for name, _ in message.get("headers", ())}
-        vary = [(b"vary", self.tokens.vary)]
+        vary = [(b"vary", self.visit.tokens.vary)]
         return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
 
     async def commit_rest(self) -> None:
@@ -90,12 +92,12 @@ class Exchange:
         self.conversation.interrupt_replies()
         if not self.conversation.may_be_unsaved:
             return
-        last = self.conversation.spawn(self._commit_last())
+        last = self.visit.inflight.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):
             await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
 
     async def _commit_last(self) -> None:
-        self.deadline = Deadline(self.seconds)  # the client does not wait for this one
+        self.deadline = Deadline(self.visit.seconds)  # the client does not wait for this one
         try:
             await self.commit_rest()
         except ConversationGone:
@@ -106,11 +108,17 @@ class Exchange:
 
 
 class HttpExchange(Exchange):
-    """Commits before the response starts, before its last byte, and after the app has ended."""
+    """Commits before the response starts, before its last byte, and after the app has ended.
+
+    The start of a response of known length waits for the first of its body, as a server may let
+    it wait anyway: where that is the last of it too, one look for changes does for both.
+    Source: ASGI specification, HTTP, "Response Start".
+    """
 
     def __init__(self, visit: Visit, send: Send, *, commit_on_error: bool) -> None:
         super().__init__(visit, send)
         self._commit_on_error = commit_on_error
+        self._start: Message | None = None
         self._expects_trailers = False
         self._ended = False
         self._token_is_out = False
@@ -120,18 +128,35 @@ class HttpExchange(Exchange):
         if self.failure is not None:
             return  # refused already: the app's own answer is not true any more
         if message["type"] == "http.response.start":
-            message = await self._before_start(message)
-        elif self._is_last(message):
-            await self._before_end()
+            self._start = message
+            if _is_stream(message):
+                await self._begin(message)
+            return
+        start, last = self._start, self._is_last(message) and not self._ended
+        if start is not None:
+            await self._begin(start)
+        elif last:
+            await self._commit_end()
+        if last:
+            self._ended = True
+            await self.conversation.refresh_ttl(self.deadline)
         await self.forward(message)
 
-    def discard_unless_started(self) -> None:
-        """An exception before the response: nothing of this turn was promised to anybody."""
-        if not self.started and not self._commit_on_error:
+    def break_off(self) -> None:
+        """The app has raised or was cancelled. Before the response, nothing was promised.
+
+        A commit that was under way may be stored already: the last gate finds out.
+        """
+        promised = self.started or self._start is not None or self.conversation.is_unsure
+        self._start = None
+        if not promised and not self._commit_on_error:
             self.conversation.discard()
 
     async def finish(self) -> None:
-        if self.started and not self._token_is_out and self.conversation.has_changes:
+        if self._start is not None:  # the app has ended without a body
+            with suppress(SessionError):  # which is the failure of this exchange
+                await self._begin(self._start)
+        if self.started and not self._token_is_out and self.conversation.may_be_unsaved:
             logger.warning(
                 "changes of a new conversation came after a response without its token, and were "
                 "dropped: nobody could ever ask for them. Read conversation.id in the endpoint"
@@ -139,8 +164,9 @@ class HttpExchange(Exchange):
             self.conversation.discard()
         await super().finish()
 
-    async def _before_start(self, message: Message) -> Message:
-        if message["status"] >= 500 and not self._commit_on_error:
+    async def _begin(self, start: Message) -> None:
+        self._start = None
+        if start["status"] >= 500 and not self._commit_on_error:
             self.conversation.discard()
         try:
             await self.conversation.commit(self.deadline)
@@ -151,14 +177,11 @@ class HttpExchange(Exchange):
             self.failure = error
             raise
         self.started = True
-        self._expects_trailers = bool(message.get("trailers"))
-        self._token_is_out = self._needs_token(message)
-        return self.with_token(message) if self._token_is_out else message
+        self._expects_trailers = bool(start.get("trailers"))
+        self._token_is_out = self._needs_token(start)
+        await self.forward(self.with_token(start) if self._token_is_out else start)
 
-    async def _before_end(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
+    async def _commit_end(self) -> None:
         try:
             await self.commit_rest()
         except ConversationGone:
@@ -167,7 +190,6 @@ class HttpExchange(Exchange):
             # The client must not see the end of a turn that is not stored.
             self.failure = error
             raise
-        await self.conversation.refresh_ttl(self.deadline)
 
     def _is_last(self, message: Message) -> bool:
         kind = message["type"]
@@ -234,7 +256,7 @@ class SocketExchange(Exchange):
         if not self._in_turn:
             return
         self._in_turn = False
-        self.deadline = Deadline(self.seconds)
+        self.deadline = Deadline(self.visit.seconds)
         try:
             await self.commit_rest()
         except SessionError as error:
@@ -246,4 +268,4 @@ class SocketExchange(Exchange):
 def _is_stream(message: Message) -> bool:
     if message["status"] in NO_BODY or message["status"] >= 300:
         return False
-    return all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+    return b"content-length" not in {name.lower() for name, _ in message.get("headers", ())}

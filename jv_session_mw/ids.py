@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from itsdangerous import BadData, TimestampSigner
@@ -12,6 +13,7 @@ from jv_session_mw.errors import ConfigurationError
 
 CLOCK_SKEW_SECONDS = 60
 MAX_TOKEN_LENGTH = 512
+REMEMBERED_TOKENS = 4096
 
 
 class Identity(NamedTuple):
@@ -32,9 +34,12 @@ class TokenSigner:
     *purpose* goes into the salt, so that a token of another cookie, or of another use of the same
     key, never verifies. A token is refused when it is older than *max_age* seconds (None: the
     store alone decides) or when it comes from further in the future than two clocks may differ.
+
+    The signatures that held last are remembered, since a client sends the same token with every
+    turn; the age is looked at each time.
     """
 
-    __slots__ = ("_clock", "_max_age", "_newest", "_rotates", "_signer")
+    __slots__ = ("_clock", "_max_age", "_newest", "_rotates", "_signer", "_unsign")
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class TokenSigner:
         self._rotates = len(keys) > 1
         self._max_age = max_age
         self._clock = clock
+        self._unsign = lru_cache(REMEMBERED_TOKENS)(self._unsigned)
 
     def sign(self, id: str) -> str:
         return self._newest.sign(id).decode()
@@ -65,15 +71,20 @@ class TokenSigner:
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             return None
         try:
-            id, issued = self._signer.unsign(token, return_timestamp=True)
+            identity, issued = self._unsign(token)
         except BadData:
             return None
-        age = self._clock() - issued.timestamp()
+        age = self._clock() - issued
         if age < -CLOCK_SKEW_SECONDS:
             return None
         if self._max_age is not None and age > self._max_age + CLOCK_SKEW_SECONDS:
             return None
-        return Identity(id.decode(), stale=self._rotates and not self._newest.validate(token))
+        return identity
+
+    def _unsigned(self, token: str) -> tuple[Identity, float]:
+        id, issued = self._signer.unsign(token, return_timestamp=True)
+        stale = self._rotates and not self._newest.validate(token)
+        return Identity(id.decode(), stale), issued.timestamp()
 
 
 def _signer(keys: list[str], salt: str) -> TimestampSigner:

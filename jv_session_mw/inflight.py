@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from jv_session_mw.errors import SessionError
@@ -29,16 +28,22 @@ class InFlight:
         task.add_done_callback(self._done)
         return task
 
-    @contextmanager
-    def exchange(self) -> Generator[None]:
-        """Make `drain` wait for what runs inside: its last commit may still be to come."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._exchanges.add(ended)
-        try:
-            yield
-        finally:
-            self._exchanges.discard(ended)
-            ended.set_result(None)
+    async def outlive(self, work: Coroutine[object, object, T]) -> T:
+        """Wait for *work*, which goes on to its end when whoever waits is cancelled."""
+        return await asyncio.shield(self.spawn(work))
+
+    def begin(self) -> asyncio.Future[None]:
+        """Make `drain` wait until `end` is called with what this returns.
+
+        For an exchange, whose last commit may still be to come.
+        """
+        exchange: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exchanges.add(exchange)
+        return exchange
+
+    def end(self, exchange: asyncio.Future[None]) -> None:
+        self._exchanges.discard(exchange)
+        exchange.set_result(None)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all that is under way in this event loop has ended, *seconds* at most.

@@ -1,12 +1,15 @@
 """Ids and owners -> keys: no id can reach another key, whatever is in it."""
 
 import hashlib
+import re
 from urllib.parse import quote, unquote
 
 MAX_LENGTH = 200
 EMPTY = "%"
 HASHED = "%%"
 SEPARATOR = "~"
+
+_AS_IT_IS = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LENGTH}}}")
 
 
 def encode_key(id: str, owner: str | None = None) -> str:
@@ -24,6 +27,8 @@ def decode_key(key: str) -> tuple[str, str | None]:
 
 
 def _encode(part: str) -> str:
+    if _AS_IT_IS.fullmatch(part):
+        return part
     if not part:
         return EMPTY
     data = part.encode("utf-8", "surrogatepass")

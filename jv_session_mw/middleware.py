@@ -8,8 +8,8 @@ from typing import Any, Literal, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.build import get_conversation_store
-from jv_session_mw.channel import Deadline
 from jv_session_mw.conversation import Conversation
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import (
     ConfigurationError,
     SessionError,
@@ -91,19 +91,25 @@ class ConversationMiddleware:
             await refuse(error, scope, send)
             return
         scope.setdefault("state", {})[STATE_KEY] = conversation
-        visit = Visit(conversation, presented, self._tokens, deadline, self.store.deadline)
-        with self.store.inflight.exchange():
+        inflight = self.store.inflight
+        visit = Visit(
+            conversation, presented, self._tokens, inflight, deadline, self.store.deadline
+        )
+        under_way = inflight.begin()
+        try:
             if scope["type"] == "http":
                 await self._http(visit, scope, receive, send)
             else:
                 await self._socket(visit, scope, receive, send)
+        finally:
+            inflight.end(under_way)
 
     async def _http(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = HttpExchange(visit, send, commit_on_error=self._commit_on_error)
         try:
             await self.app(scope, receive, exchange.send)
         except BaseException as error:
-            exchange.discard_unless_started()
+            exchange.break_off()
             await exchange.finish()
             if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
                 exchange.failure = error  # of a lazy load or a save() in the handler
@@ -141,6 +147,8 @@ class ConversationMiddleware:
             return False
         if isinstance(scope.get("state", {}).get(STATE_KEY), Conversation):
             return False  # another of our middlewares, further out, has it already
+        if not self._exclude:
+            return True
         path = scope["path"]
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
 

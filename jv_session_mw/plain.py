@@ -55,9 +55,9 @@ class PlainView:
     def _compare_log(self, stored: Snapshot, log: list[object], changes: Changes) -> None:
         name = self._messages_key
         wanted = [self._codec.encode(item, f"{name}[{at}]") for at, item in enumerate(log)]
-        held = [data for _, data in stored.messages]
+        held = list(stored.messages.values)
         if wanted[: len(held)] == held:
             changes.appended = wanted[len(held) :]
             return
-        changes.cleared = stored.messages[-1][0]
+        changes.cleared = stored.messages.numbers[-1]
         changes.appended = wanted

@@ -55,8 +55,7 @@ class Header:
         self._raw = name.lower().encode()
 
     def candidates(self, headers: RawHeaders) -> list[str]:
-        found = [value for name, value in headers if name.lower() == self._raw]
-        return _readable(found)
+        return _readable(_values_of(self._raw, headers))
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
         return self._raw, token.encode()
@@ -87,8 +86,8 @@ class Cookie:
 
         A Cookie header beyond 16 KiB is not looked at.
         """
-        values = [value for name, value in headers if name.lower() == b"cookie"]
-        if sum(map(len, values)) > MAX_COOKIE_BYTES:
+        values = _values_of(b"cookie", headers)
+        if not values or sum(map(len, values)) > MAX_COOKIE_BYTES:
             return []
         found: list[bytes] = []
         for pair in b";".join(values).split(b";"):
@@ -107,8 +106,13 @@ class Cookie:
         return Cookie(self.name, secure=False)
 
 
+def _values_of(wanted: bytes, headers: RawHeaders) -> list[bytes]:
+    length = len(wanted)  # which most names do not have, and need not be put into lower case
+    return [v for name, v in headers if len(name) == length and name.lower() == wanted]
+
+
 def _readable(found: list[bytes]) -> list[str]:
-    if len(found) > MAX_CANDIDATES:
+    if not found or len(found) > MAX_CANDIDATES:
         return []
     texts = [value.decode("ascii") for value in found if value.isascii()]
     return list(dict.fromkeys(text for text in texts if 0 < len(text) <= MAX_TOKEN_LENGTH))

@@ -1,7 +1,8 @@
 """A whole conversation from one id to another, as raw bytes."""
 
 from jv_session_mw.changes import Changes, Put, Snapshot, new_commit_id
-from jv_session_mw.channel import Channel, Deadline
+from jv_session_mw.channel import Channel
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone
 
 WHOLE_LOG = 0
@@ -23,5 +24,5 @@ async def move(old: Channel, new: Channel, seconds: float) -> None:
 def _copy_of(snapshot: Snapshot) -> Changes:
     changes = Changes(new_commit_id(), base_version=0)
     changes.fields = {name: Put(data) for name, data in snapshot.fields.items()}
-    changes.appended = [data for _, data in snapshot.messages]
+    changes.appended = list(snapshot.messages.values)
     return changes

@@ -12,9 +12,10 @@ from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import MISSING, MISSING_WHILE_AWAY, Rules
-from jv_session_mw.channel import Channel, Deadline
+from jv_session_mw.channel import Channel
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import (
     ConversationConflict,
     ConversationGone,
@@ -27,6 +28,7 @@ from jv_session_mw.keys import decode_key, encode_key
 from jv_session_mw.plain import PlainView
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
+from jv_session_mw.terms import Terms
 
 S = TypeVar("S", default=dict[str, Any])
 
@@ -58,12 +60,10 @@ class ConversationStore(Generic[S]):
         self.telemetry = telemetry
         self.deadline = deadline
         self.rules = rules
-        self._backend = backend
-        self._codec = codec
-        self._kind = kind
-        self._window = window
-        self._plain = PlainView(codec, messages_key)
         self.inflight = InFlight()
+        self._backend = backend
+        self._plain = PlainView(codec, messages_key)
+        self._terms = Terms(backend, telemetry, self.inflight, codec, kind, rules, window, deadline)
         telemetry.watch(self)
 
     async def initialize(self) -> None:
@@ -113,29 +113,13 @@ class ConversationStore(Generic[S]):
         finally:
             conversation.interrupt_replies()
             if not conversation.deleted:
-                await conversation.save()
+                await self.inflight.outlive(conversation.save())
 
     def conversation(self, id: str | None, owner: str | None = None) -> Conversation[S]:
         """Return the handle of a conversation that is not loaded yet; None is a new one."""
-        parent = context.get_current()
-
-        def connect(id: str, owner: str | None) -> Channel:
-            key = encode_key(id, owner)
-            return Channel(self._backend, self.telemetry, parent, id, key)
-
         begins_degraded = id is None and self.degraded
-        return Conversation(
-            id,
-            owner,
-            connect=connect,
-            inflight=self.inflight,
-            codec=self._codec,
-            kind=self._kind,
-            rules=self.rules,
-            window=self._window,
-            deadline=self.deadline,
-            snapshot=MISSING_WHILE_AWAY if begins_degraded else MISSING,
-        )
+        snapshot = MISSING_WHILE_AWAY if begins_degraded else MISSING
+        return Conversation(id, owner, self._terms, context.get_current(), snapshot)
 
     async def get(self, id: str, *, owner: str | None = None) -> dict[str, Any] | None:
         """Return the whole conversation as one dict, or None."""
@@ -224,7 +208,7 @@ class ConversationStore(Generic[S]):
         return self._backend.condition().in_memory
 
     async def _keys(self) -> list[str]:
-        with self.telemetry.call("keys", "", context.get_current()) as call:
+        with self.telemetry.call("keys", "", context.get_current(), self._time()) as call:
             keys = await self._backend.keys(self.deadline)
             call.result = "hit" if keys else "miss"
         return keys

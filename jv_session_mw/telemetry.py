@@ -18,6 +18,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.version import __version__
 
 NAME = "jv_session_mw"
@@ -42,6 +43,8 @@ CONFLICT_EVENT = "jv_session.store.conflict"
 BUCKETS = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ]  # fmt: skip
+
+OPERATIONS = ("load", "save", "touch", "delete", "has", "keys")
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -88,7 +91,10 @@ class Telemetry:
             unit="{conflict}",
             description="Fields that two requests changed at the same time.",
         )
-        self._at_creation: dict[str, Attributes] = {}
+        self._spans: dict[str, tuple[str, Attributes]] = {
+            operation: (f"conversation.{operation}", {BACKEND: backend, OPERATION: operation})
+            for operation in OPERATIONS
+        }
         self._on_metrics: dict[tuple[str, str, str], Attributes] = {}
         self._id_key = b""
 
@@ -125,22 +131,22 @@ class Telemetry:
             description="Conversations held in this process.",
         )
 
-    def call(self, operation: str, id: str, parent: context.Context) -> "StoreCall":
-        """Start the span of one store call under *parent*."""
-        attributes = self._at_creation.get(operation)
-        if attributes is None:
-            attributes = {BACKEND: self._backend, OPERATION: operation}
-            self._at_creation[operation] = attributes
+    def call(
+        self, operation: str, id: str, parent: context.Context, deadline: Deadline
+    ) -> "StoreCall":
+        """Start the span of one store call under *parent*; its time is charged to *deadline*."""
+        name, attributes = self._spans[operation]
         span = self._tracer.start_span(
-            f"conversation.{operation}",
+            name,
             context=parent,
             attributes=attributes,
             record_exception=False,
             set_status_on_exception=False,
         )
-        if id and span.is_recording():
+        call = StoreCall(self, operation, span, parent, deadline)
+        if id and call.recording:
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
-        return StoreCall(self, operation, span, parent)
+        return call
 
     def name_span(self, id: str, of: context.Context) -> None:
         """Put the id's name on the server's span, so that one query finds all turns."""
@@ -167,29 +173,35 @@ class Telemetry:
 class StoreCall:
     """The span and the clock around one store call.
 
-    The span is current inside, so that the Redis instrumentation's spans become its children.
-    Without an SDK nothing is attached. A span that is merely not sampled is attached all the
-    same: its children must not start sampled traces of their own.
+    Its time is charged to the request's deadline, also when it fails or is cancelled. The span is
+    current inside, so that the Redis instrumentation's spans become its children. Without an SDK
+    nothing is attached. A span that is merely not sampled is attached all the same: its children
+    must not start sampled traces of their own.
     """
 
-    __slots__ = ("_detach", "_operation", "_started", "_telemetry", "result", "span")
+    __slots__ = (
+        "_deadline", "_detach", "_operation", "_started", "_telemetry", "recording", "result",
+        "span",
+    )  # fmt: skip
 
     def __init__(
-        self, telemetry: Telemetry, operation: str, span: Span, parent: context.Context
+        self,
+        telemetry: Telemetry,
+        operation: str,
+        span: Span,
+        parent: context.Context,
+        deadline: Deadline,
     ) -> None:
         self._telemetry = telemetry
         self._operation = operation
+        self._deadline = deadline
         self._detach: Token[context.Context] | None = None
         self.result = ""
         self.span = span
+        self.recording = span.is_recording()
         if span.get_span_context().is_valid:
             self._detach = context.attach(trace.set_span_in_context(span, parent))
         self._started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """The time since the call began."""
-        return time.perf_counter() - self._started
 
     def __enter__(self) -> Self:
         return self
@@ -200,11 +212,12 @@ class StoreCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = self.seconds
+        seconds = time.perf_counter() - self._started
+        self._deadline.spend(seconds)
         if self._detach is not None:
             context.detach(self._detach)
         failure = self._failure(kind) if kind is not None else ""
-        if self.result and self.span.is_recording():
+        if self.result and self.recording:
             self.span.set_attribute(RESULT.format(operation=self._operation), self.result)
         self.span.end()
         self._telemetry.measured(self._operation, seconds, self.result, failure)
@@ -212,7 +225,7 @@ class StoreCall:
     def finished(self, result: str, version: int, ttl_ms: int) -> None:
         """Say what came of the call."""
         self.result = result
-        if not self.span.is_recording():
+        if not self.recording:
             return
         self.span.set_attribute(TTL, ttl_ms / 1000)
         if version:
@@ -225,7 +238,7 @@ class StoreCall:
     def fell_back(self, reason: str) -> None:
         """Say that memory answered. A handled fallback is no error."""
         self._telemetry.fell_back(reason)
-        if self.span.is_recording():
+        if self.recording:
             self.span.set_attribute(FALLBACK, True)
             self.span.set_attribute(FALLBACK_REASON, reason)
             self.span.set_attribute(SERVED_BY, "memory")
@@ -234,12 +247,12 @@ class StoreCall:
     def collided(self, fields: int) -> None:
         """Say that *fields* values were not those that this save was based on."""
         self._telemetry.collided(fields)
-        if self.span.is_recording():
+        if self.recording:
             self.span.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
 
     def _failure(self, kind: type[BaseException]) -> str:
         name = f"{kind.__module__}.{kind.__qualname__}"
-        if not self.span.is_recording():
+        if not self.recording:
             return name
         if issubclass(kind, Exception):
             self.span.set_attribute(ERROR_TYPE, name)

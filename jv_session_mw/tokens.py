@@ -8,7 +8,7 @@ from jv_session_mw.ids import TokenSigner
 from jv_session_mw.resolvers import Header, RawHeaders, Resolver
 
 
-class Presented(Struct, frozen=True):
+class Presented(Struct, frozen=True, gc=False):
     """The verified id of a request: how it came, and whether its token should be replaced."""
 
     id: str | None = None
@@ -35,11 +35,12 @@ class Tokens:
     def read(self, headers: RawHeaders) -> Presented:
         """Return what verifies. Nothing that a client sends makes this raise."""
         for resolver in self._resolvers:
-            verified = {
-                identity.id: Presented(identity.id, token, resolver, identity.stale)
-                for token in resolver.candidates(headers)
-                if (identity := self._signer.verify(token)) is not None
-            }
+            verified: dict[str, Presented] = {}
+            for token in resolver.candidates(headers):
+                identity = self._signer.verify(token)
+                if identity is not None:
+                    presented = Presented(identity.id, token, resolver, identity.stale)
+                    verified[identity.id] = presented
             if len(verified) == 1:
                 return verified.popitem()[1]
             if verified:

@@ -1,5 +1,6 @@
 """One turn's view of a conversation in memory, loaded and committed by hand."""
 
+import weakref
 from typing import Any, Generic, TypeVar, cast
 
 from jv_session_mw import Message, Messages
@@ -23,7 +24,7 @@ class TypedHandle(Generic[S]):
     ) -> None:
         self.memory = memory or MemoryBackend(Rules(60_000))
         self._window = window
-        self.copy: WorkingCopy[S] = WorkingCopy(CODEC, state_kind(state_type), self.fetch)
+        self.copy: WorkingCopy[S] = WorkingCopy(CODEC, state_kind(state_type), weakref.ref(self))
         self.load()
 
     @property
@@ -51,7 +52,7 @@ class TypedHandle(Generic[S]):
         self.copy.absorb(delta, self.memory.apply(KEY, delta.changes))
         return delta.changes
 
-    async def fetch(self, count: int) -> list[Message]:
+    async def older(self, count: int) -> list[Message]:
         first, messages = self.copy.first_seq, self.copy.messages
         older = await self.memory.older(KEY, first, count, 1.0)
         return self.copy.prepend(older, first, messages)
@@ -64,7 +65,7 @@ class TypedHandle(Generic[S]):
     def stored(self) -> list[Message]:
         """Return the stored messages."""
         snapshot = self.memory.snapshot(KEY, WHOLE)
-        return [cast("Message", CODEC.decode(data, "x")) for _, data in snapshot.messages]
+        return [cast("Message", CODEC.decode(data, "x")) for data in snapshot.messages.values]
 
 
 class Handle(TypedHandle[dict[str, Any]]):

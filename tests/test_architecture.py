@@ -16,11 +16,24 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {"version", "errors", "changes"},
-    {"codec", "ids", "keys", "settings", "telemetry", "health", "inflight", "backends.base"},
+    {"version", "errors", "changes", "deadline"},
+    {
+        "codec",
+        "ids",
+        "keys",
+        "settings",
+        "telemetry",
+        "health",
+        "inflight",
+        "backends.base",
+        "fingerprint",
+    },
     {"backends"},
     {
         "messages",
+        "log",
+        "fields",
+        "terms",
         "state",
         "plain",
         "reply",

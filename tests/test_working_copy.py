@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jv_session_mw import UnreadableConversation, UnsupportedValue
-from jv_session_mw.changes import Outcome, Snapshot
+from jv_session_mw.changes import Outcome, Snapshot, Stretch
 from tests.handles import CODEC, KEY, Handle, say
 
 START: dict[str, Any] = {"n": 1, "nested": {"list": [1, {"deep": "x"}]}, "text": "a", "none": None}
@@ -157,7 +157,9 @@ def test_a_refused_value_stays_until_it_is_mended(handle: Handle) -> None:
 
 
 def test_what_was_not_touched_is_not_decoded(handle: Handle) -> None:
-    snapshot = Snapshot(version=1, fields={"a": b"j1;{broken"}, messages=[(1, b'j1;{"a":1}')])
+    snapshot = Snapshot(
+        version=1, fields={"a": b"j1;{broken"}, messages=Stretch([1], [b'j1;{"a":1}'])
+    )
     handle.copy.rebase(snapshot)
     assert handle.messages == [{"a": 1}]
     with pytest.raises(UnreadableConversation) as unreadable:
@@ -169,7 +171,7 @@ def test_what_was_not_touched_is_not_decoded(handle: Handle) -> None:
     ("snapshot", "where"),
     [
         (Snapshot(version=1, fields={"a": b"j2;1"}), "state.a"),
-        (Snapshot(version=1, messages=[(7, b"garbage")]), "message 7"),
+        (Snapshot(version=1, messages=Stretch([7], [b"garbage"])), "message 7"),
     ],
 )
 def test_what_another_version_wrote_is_unreadable_at_the_load(

@@ -1,0 +1,126 @@
+"""The state as it is stored, field by field, and the object that was made of it for the app."""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+from jv_session_mw.changes import Changes, Put
+from jv_session_mw.codec import Codec, check_name
+from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
+from jv_session_mw.fingerprint import fingerprints
+from jv_session_mw.state import StateKind
+
+S = TypeVar("S")
+
+
+class Fields(Generic[S]):
+    """The stored fields, and the state that was made of them.
+
+    Raises `UnreadableConversation` when they cannot be decoded or do not fit the type.
+    """
+
+    __slots__ = ("_codec", "_kind", "_prints", "_seen", "_stored", "state")
+
+    def __init__(self, codec: Codec, kind: StateKind[S], stored: dict[str, bytes]) -> None:
+        self._codec = codec
+        self._kind = kind
+        self._stored = stored
+        values = {name: codec.decode(data, f"state.{name}") for name, data in stored.items()}
+        self.state = kind.build(values)
+        # A typed object fills in defaults and converts: what it says of itself is the base.
+        now = kind.explode(self.state)
+        self._prints = fingerprints(now)
+        self._seen = stored if kind.names is None else self._encoded(now)
+
+    def collect(
+        self, changes: Changes, refused: list[SessionError]
+    ) -> dict[str, bytes | None] | None:
+        """Write into *changes* what was done to the state, and return its fingerprints."""
+        try:
+            values = self._kind.explode(self.state)
+        except UnsupportedValue as error:
+            refused.append(error)
+            return None
+        names, before, now = self._kind.names, self._prints, fingerprints(values)
+        for name, value in values.items():
+            print, old = now[name], before.get(name)
+            if print is not None and print == old:
+                continue
+            try:
+                self._collect_field(name, value, changes, sure=None not in (print, old))
+            except UnsupportedValue as error:
+                refused.append(error)
+                now[name] = old
+        if names is not None and changes.fields:
+            for name, reason in self._misfits(values, changes).items():
+                del changes.fields[name]
+                refused.append(UnsupportedValue(f"state.{name}", reason))
+                now[name] = before.get(name)
+        for name, data in self._stored.items():
+            if name not in values and (names is None or name in names):
+                changes.removed[name] = data
+        return now
+
+    def absorb(
+        self, changes: Changes, stored: dict[str, bytes], now: dict[str, bytes | None] | None
+    ) -> None:
+        """Take *stored*, to which *changes* have led, as what later changes rest on.
+
+        *now* are the fingerprints that the state had when they were collected.
+        """
+        self._stored = stored
+        if now is not None:
+            self._prints = now
+        if self._kind.names is None:
+            self._seen = stored
+        else:
+            self._seen |= {name: put.value for name, put in changes.fields.items()}
+
+    def _collect_field(self, name: str, value: object, changes: Changes, *, sure: bool) -> None:
+        """Add what *name* is now; unless it is *sure* to be another value, have a closer look."""
+        where = f"state.{name}"
+        check_name(name)
+        data = self._codec.encode(value, where)
+        seen = None if sure else self._seen.get(name)
+        if seen is None or not self._same(data, seen, where):
+            changes.fields[name] = Put(data, self._stored.get(name))
+
+    def _same(self, data: bytes, seen: bytes, where: str) -> bool:
+        """Whether both hold one value, though perhaps written by another encoder's rules."""
+        return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)
+
+    def _encoded(self, values: Mapping[str, object]) -> dict[str, bytes]:
+        """Encode what has no fingerprint, to be compared by its bytes."""
+        return {
+            name: self._codec.encode(values[name], f"state.{name}")
+            for name, print in self._prints.items()
+            if print is None
+        }
+
+    def _misfits(self, values: Mapping[str, object], changes: Changes) -> dict[str, str]:
+        """Name what the type would not take back as it is: once stored it could never be read."""
+        stored = {
+            name: self._codec.decode(put.value, f"state.{name}")
+            for name, put in changes.fields.items()
+        }
+        try:
+            again = self._kind.build({**values, **stored})
+        except UnreadableConversation as error:
+            alone = [name for name, value in stored.items() if not self._fits(name, value)]
+            return dict.fromkeys(alone or stored, f"it would not come back: {error.reason}")
+        return {
+            name: "it would not come back as it was"
+            for name in stored
+            if not _equal(self._kind.value(again, name), self._kind.value(self.state, name))
+        }
+
+    def _fits(self, name: str, value: object) -> bool:
+        try:
+            self._kind.build({name: value})
+        except UnreadableConversation:
+            return False
+        return True
+
+
+def _equal(again: object, now: object) -> bool:
+    """Whether two values are one, as far as their type lets anybody tell."""
+    return type(now).__eq__ is object.__eq__ or bool(again == now)

@@ -1,0 +1,38 @@
+"""Whether plain data is still what it was, told from bytes that cost next to nothing to make."""
+
+import marshal
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+# From version 3 on the bytes depend on who else holds the values.
+VERSION = 2
+_dumps = cast("Callable[[object, int], bytes]", marshal.dumps)
+_HEAD = len(_dumps([], VERSION))
+
+
+def fingerprint(values: Sequence[object]) -> bytes | None:
+    """Return bytes that are equal for equal *values* of the same types, and for no others.
+
+    They tell 1 from True and 1.0, a list from a tuple, and one order of keys from another, at a
+    fraction of what encoding costs. The fingerprint of `a + b` is that of `a` and then that of
+    `b`. None for what is not plain: an object of any class that is not a built-in one.
+    """
+    try:
+        return _dumps(list(values), VERSION)[_HEAD:]
+    except ValueError:
+        return None
+
+
+def fingerprints(values: Mapping[str, object]) -> dict[str, bytes | None]:
+    """Return the fingerprint of each of *values* by its name."""
+    try:
+        return {name: _dumps(value, VERSION) for name, value in values.items()}
+    except ValueError:
+        return {name: _one(value) for name, value in values.items()}
+
+
+def _one(value: object) -> bytes | None:
+    try:
+        return _dumps(value, VERSION)
+    except ValueError:
+        return None

@@ -1,0 +1,214 @@
+"""The message log as it is stored, and what makes it the list that the app left."""
+
+import weakref
+from operator import is_
+from typing import cast
+
+from msgspec import Struct, field
+
+from jv_session_mw.changes import NO_MESSAGES, Changes, Put, Stretch
+from jv_session_mw.codec import Codec
+from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
+from jv_session_mw.fingerprint import fingerprint
+from jv_session_mw.messages import NO_REORDER, Message, Messages, Source
+
+
+class LogEdit(Struct):
+    """What a commit does to the log, and the log as it will be then.
+
+    `size` is the length of the log that it was made from, `clears` how often that was cleared.
+    `kept` are the entries that stay, `appended` the new ones, which have no number yet, and
+    `values` the messages of both. `print` is the fingerprint of `values`.
+    """
+
+    size: int
+    clears: int
+    kept: Stretch = NO_MESSAGES
+    appended: list[bytes] = field(default_factory=list[bytes])
+    values: list[Message] = field(default_factory=list[Message])
+    print: bytes | None = None
+    refused: list[SessionError] = field(default_factory=list[SessionError])
+
+
+class Log:
+    """The entries that were loaded, and the list that was made of them for the app.
+
+    `_print` is the fingerprint of the messages as they are stored, but for those loaded ones that
+    nobody has looked at: they are what they were as long as they are in their places.
+    """
+
+    __slots__ = ("_clears", "_codec", "_print", "_values", "entries", "messages")
+
+    def __init__(
+        self,
+        codec: Codec,
+        entries: Stretch,
+        unseen: int,
+        source: "weakref.ref[Source]",
+    ) -> None:
+        self._codec = codec
+        self._clears = 0
+        self.entries = entries
+        self._values = _decode(codec, entries)
+        self._print: bytes | None = b""
+        self.messages = Messages(self._values, unseen, source)
+
+    def prepend(self, older: Stretch) -> list[Message]:
+        """Take in *older* entries, and return their messages."""
+        if not older:
+            self.messages.unseen = 0
+        values = _decode(self._codec, older)
+        self.messages.look()
+        self._print = _joined(fingerprint(values), self._whole_print())
+        self.entries = older + self.entries
+        self._values = values + self._values
+        self.messages[:0] = values
+        self.messages.unseen -= len(older)
+        return values
+
+    def collect(self, changes: Changes) -> LogEdit | None:
+        """Write into *changes* what was done to the messages; return None for nothing.
+
+        A value that cannot be stored is refused and left for later, with all that was appended
+        after it, so that the order stays. Raises `UnsupportedEdit`.
+        """
+        messages, count = self.messages.held(), len(self.entries.values)
+        if not count:  # there was nothing to clear, and it shall stay that way
+            self._clears = self.messages.clears
+        if self._begins_as_it_was(messages):
+            if len(messages) == count:
+                return None
+            edit = LogEdit(count, self._clears, self.entries)
+            edit.values, fresh = messages[:count], messages[count:]
+            edit.print = self._print
+        else:
+            edit, fresh = self._edited(messages, changes)
+        self._append(fresh, edit)
+        changes.appended = edit.appended
+        return edit
+
+    def absorb(self, edit: LogEdit, first_seq: int) -> None:
+        """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
+        new = range(first_seq, first_seq + len(edit.appended))
+        stored = Stretch([*edit.kept.numbers, *new], [*edit.kept.values, *edit.appended])
+        values, print = edit.values, edit.print
+        meanwhile = len(self.entries.values) - edit.size  # brought in by `older()`
+        if meanwhile > 0:
+            stored = self.entries[:meanwhile] + stored
+            values, print = self._values[:meanwhile] + values, None
+        self.entries, self._values, self._print = stored, values, print
+        self._clears = edit.clears
+
+    def _begins_as_it_was(self, messages: list[Message]) -> bool:
+        count, unlooked = len(self.entries.values), self.messages.unlooked
+        if self.messages.clears != self._clears or len(messages) < count:
+            return False
+        if unlooked is None:
+            now = self._whole_print()
+            return now is not None and fingerprint(messages[:count]) == now
+        same = all(map(is_, messages, unlooked))
+        return same and fingerprint(messages[len(unlooked) : count]) == self._print
+
+    def _whole_print(self) -> bytes | None:
+        """Return the fingerprint of all, once somebody has looked at the loaded ones."""
+        self._print = _joined(self.messages.before, self._print)
+        self.messages.before = b""
+        return self._print
+
+    def _edited(self, messages: list[Message], changes: Changes) -> tuple[LogEdit, list[Message]]:
+        """Find what became of each entry, and return what comes after the last one.
+
+        Messages are told apart by identity, so that one which was changed in place is a change
+        and not a removal and an addition.
+        """
+        self.messages.look()
+        self._whole_print()
+        edit = LogEdit(len(self.entries.values), self.messages.clears)
+        numbers: list[int] = []
+        stored: list[bytes] = []
+        entries, values = list(self.entries), self._values
+        if self.messages.clears > self._clears and entries:
+            changes.cleared = entries[-1][0]
+            entries, values = [], []
+
+        def keep(index: int, message: Message) -> None:
+            """Keep the place of an entry for what is its message now."""
+            number, data = entries[index]
+            try:
+                data = self._written(message, data, f"messages[{len(numbers)}]")
+            except UnsupportedValue as error:
+                edit.refused.append(error)
+                message = values[index]
+            if data is not entries[index][1]:
+                changes.replaced[number] = Put(data, entries[index][1])
+            numbers.append(number)
+            stored.append(data)
+            edit.values.append(message)
+
+        def fill(start: int, stop: int, fresh: list[Message]) -> None:
+            """Let new messages take the places of those that were there, and drop the rest."""
+            if len(fresh) > stop - start:
+                raise UnsupportedEdit(NO_REORDER)
+            for index, message in enumerate(fresh, start):
+                keep(index, message)
+            changes.dropped += [entries[index][0] for index in range(start + len(fresh), stop)]
+
+        at = 0
+        fresh: list[Message] = []
+        kept: set[int] = set()
+        for message in messages:
+            found = _find(values, at, message, kept)
+            if found is None:
+                fresh.append(message)
+                continue
+            if fresh or found > at:
+                fill(at, found, fresh)
+                fresh = []
+            keep(found, message)
+            kept.add(found)
+            at = found + 1
+        rest = len(entries) - at
+        fill(at, len(entries), fresh[:rest])
+        edit.kept = Stretch(numbers, stored)
+        edit.print = None if edit.refused else fingerprint(edit.values)
+        return edit, fresh[rest:]
+
+    def _written(self, message: Message, stored: bytes, where: str) -> bytes:
+        """Return what is to be stored for *message*: *stored* itself if that holds it already."""
+        codec = self._codec
+        if codec.unchanged(message, stored):
+            return stored
+        data = codec.encode(message, where)
+        # One value may have been written by another encoder's rules.
+        same = data == stored or data == codec.encode(codec.decode(stored, where), where)
+        return stored if same else data
+
+    def _append(self, fresh: list[Message], edit: LogEdit) -> None:
+        count = len(edit.kept)
+        for at, message in enumerate(fresh, count):
+            try:
+                edit.appended.append(self._codec.encode(message, f"messages[{at}]"))
+            except UnsupportedValue as error:
+                edit.refused.append(error)
+                break
+        stored = fresh[: len(edit.appended)]
+        edit.values += stored
+        edit.print = _joined(edit.print, fingerprint(stored))
+
+
+def _joined(one: bytes | None, other: bytes | None) -> bytes | None:
+    return None if one is None or other is None else one + other
+
+
+def _decode(codec: Codec, entries: Stretch) -> list[Message]:
+    values = codec.decode_all(entries.values, lambda at: f"message {entries.numbers[at]}")
+    return cast("list[Message]", values)
+
+
+def _find(values: list[Message], at: int, message: Message, kept: set[int]) -> int | None:
+    for index in range(at, len(values)):
+        if values[index] is message:
+            return index
+    if any(values[index] is message for index in range(at) if index not in kept):
+        raise UnsupportedEdit(NO_REORDER)  # its place has been passed
+    return None
