@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test demo format clean
+.PHONY: help venv check test bench demo format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ check: $(VENV)/.dev ## lint, formatting, types (mypy and pyright, both strict)
 test: $(VENV)/.dev ## run every test against real servers; ARGS="tests/cli -x" narrows it
 	$(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/.bench ## measure beside the peers; QUICK=1 in a minute, DOCS=1 for the pictures of docs/
+	@$(BIN)/python -m tests.benchmarks $(if $(QUICK),--quick) $(if $(DOCS),--plots docs/pictures) $(ARGS)
+
 demo: $(VENV)/.demo ## serve the example chat, with a Valkey of its own unless REDIS_URL is set
 	@$(BIN)/python -m examples.chat
 
@@ -33,7 +36,7 @@ clean: ## remove .venv, caches and built files
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two stamps, because the demo needs a tenth of what development needs.
+# Stamps of their own, because the demo needs a tenth of what development needs.
 $(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Installing what the demo needs into $(VENV) ..."
 	@$(PIP) -e '.[demo]'
@@ -43,6 +46,11 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Installing what development needs into $(VENV) ..."
 	@$(PIP) -e '.[dev]'
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing what the benchmark needs into $(VENV) ..."
+	@$(PIP) -e '.[bench]'
+	@touch $@
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

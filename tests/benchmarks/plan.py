@@ -1,0 +1,23 @@
+"""How much is measured: all of it, or a quick look."""
+
+from msgspec import Struct
+
+
+class Plan(Struct, frozen=True):
+    """What a run goes through. The medians are over *rounds*."""
+
+    sizes: tuple[int, ...]
+    concurrencies: tuple[int, ...]
+    rounds: int
+    samples: int
+    seconds: float
+    concurrency: int = 32
+    size: int = 100
+
+    def clients(self, size: int) -> int:
+        """Return how many conversations of *size* messages are worth their memory."""
+        return max(4, min(self.concurrency, 64_000 // size))
+
+
+FULL = Plan((2, 10, 100, 1_000, 10_000), (1, 16, 64, 256), rounds=9, samples=2_000, seconds=3.0)
+QUICK = Plan((2, 100, 1_000), (1, 64), rounds=3, samples=300, seconds=0.5)
