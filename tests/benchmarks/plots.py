@@ -110,6 +110,7 @@ def _draw(series: Series, path: Path, x: str, y: str) -> Path:
         _label_ends(axes, series)
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_minor_formatter("")
         figure.savefig(path, transparent=True, metadata={"Date": None})
         plt.close(figure)
     return path
@@ -127,6 +128,7 @@ def _label_ends(axes: Axes, series: Series) -> None:
     left = min(x for points in series.values() for x, _ in points)
     inverted = axes.xaxis_inverted()
     ends = {name: points[0] if inverted else points[-1] for name, points in series.items()}
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.6)  # the uppermost names need room
     lowest = 0.0
     for name, (x, y) in sorted(ends.items(), key=lambda end: end[1][1]):
         lowest = max(y, lowest * 1.35)

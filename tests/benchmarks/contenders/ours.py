@@ -22,13 +22,14 @@ AT_ONCE = 500
 
 async def handler(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
-    conversation = get_conversation(scope)
     if path == "/turn":
+        conversation = get_conversation(scope)
         conversation.messages.append(message("user"))
         conversation.messages.append(message("assistant"))
         conversation.state["step"] += 1
         await answer(send, b'{"ok":true}')
     elif path == "/read":
+        conversation = get_conversation(scope)
         count, step = len(conversation.messages), conversation.state["step"]
         await answer(send, b'{"messages":%d,"step":%d}' % (count, step))
     elif path == "/stream":
