@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from jv_session_mw.backends.entry import weight
 from jv_session_mw.backends.memory import MemoryBackend
@@ -79,6 +80,7 @@ class Copies:
         seen = self._seen.get(key)
         if seen is None or changes.revive:
             self.memory(key).follow(key, changes, outcome, self._window)
+            self._trim()
             return
         seen.commits.append((self._clock(), changes, outcome))
         seen.version = outcome.version
@@ -89,15 +91,23 @@ class Copies:
         self._bytes += added
         if len(seen.commits) >= COMMITS_AT_ONCE:
             self.memory(key)
+        self._trim()
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
         seen = self._seen.pop(key, None)
-        if seen is not None:
-            self._bytes -= seen.size
-            self._memory.keep(key, seen.snapshot, seen.at)
-            for at, changes, outcome in seen.commits:
-                self._memory.follow(key, changes, outcome, self._window, at)
+        if seen is None:
+            return self._memory
+        self._bytes -= seen.size
+        at, snapshot = seen.at, seen.snapshot
+        if seen.commits:  # which have kept it alive beyond what the load said
+            at, _, last = seen.commits[-1]
+            snapshot = replace(snapshot, ttl_ms=last.ttl_ms)
+        self._memory.keep(key, snapshot, at)
+        for at, changes, outcome in seen.commits:
+            self._memory.follow(key, changes, outcome, self._window, at)
+        while self._is_full and self._seen:  # the memory is wanted now
+            self._drop_oldest_sight()
         return self._memory
 
     def whole(self) -> MemoryBackend:
@@ -121,8 +131,17 @@ class Copies:
         sight = Sight(self._clock(), snapshot, weight(snapshot), snapshot.version)
         self._seen[key] = sight
         self._bytes += sight.size
-        while len(self) > self._max_entries or self.size > self._max_bytes:
-            if self._memory.drop_oldest():
-                continue
-            _, oldest = self._seen.popitem(last=False)
-            self._bytes -= oldest.size
+        self._trim()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self) > self._max_entries or self.size > self._max_bytes
+
+    def _trim(self) -> None:
+        while self._is_full:
+            if not self._memory.drop_oldest():
+                self._drop_oldest_sight()
+
+    def _drop_oldest_sight(self) -> None:
+        _, oldest = self._seen.popitem(last=False)
+        self._bytes -= oldest.size

@@ -1,0 +1,159 @@
+"""The start of a response of known length waits for its body, and nothing is lost by that."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from starlette.types import Message, Receive, Send
+
+from jv_session_mw import Conversation, ConversationStore
+from jv_session_mw.ids import TokenSigner
+from tests.conftest import Servers
+from tests.promises.apps import KEYS
+from tests.promises.raw import Exchange, around, body, start, stored
+from tests.stores import opened
+
+
+@pytest.fixture
+async def store(servers: Servers) -> AsyncGenerator[ConversationStore]:
+    servers.get("valkey-9").ask("FLUSHALL")
+    async with opened("valkey-9", servers) as store:
+        yield store
+
+
+def types(exchange: Exchange) -> list[str]:
+    return [message["type"].removeprefix("http.response.") for message in exchange.sent]
+
+
+@pytest.mark.parametrize(("length", "sent"), [(2, []), (None, ["start"])])
+async def test_a_known_length_waits_and_an_unknown_one_does_not(
+    store: ConversationStore, length: int | None, sent: list[str]
+) -> None:
+    seen: list[list[str]] = []
+    exchange = Exchange()
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start(200, length) if length is not None else start())
+        seen.append(types(exchange))
+        await send(body(b"ok"))
+
+    await exchange.run(around(handler, store))
+    assert types(exchange) == ["start", "body"]
+    assert seen == [sent]
+
+
+async def test_what_changes_between_start_and_body_is_stored_before_the_body(
+    store: ConversationStore,
+) -> None:
+    held: list[object] = []
+
+    class Watched(Exchange):
+        async def send(self, message: Message) -> None:
+            held.append(await stored(store))
+            await super().send(message)
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = 1
+        await send(start(200, 2))
+        conversation.state["mark"] = 2
+        await send(body(b"ok"))
+
+    await Watched().run(around(handler, store))
+    assert held == [[{"mark": 2}], [{"mark": 2}]]
+
+
+async def test_a_known_length_in_several_pieces_is_committed_before_the_last(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start(200, 4))
+        await send(body(b"ab", more=True))
+        conversation.state["mark"] = "between"
+        await send(body(b"cd"))
+        assert conversation.version == 1
+
+    exchange = await Exchange().run(around(handler, store))
+    assert exchange.body == b"abcd"
+    assert types(exchange) == ["start", "body", "body"]
+
+
+async def test_an_app_that_ends_after_the_start_alone_is_let_through(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        await send(start(200, 0))
+
+    exchange = await Exchange(method="HEAD").run(around(handler, store))
+    assert types(exchange) == ["start"]
+    assert await stored(store) == [{"mark": "kept"}]
+
+
+@pytest.mark.parametrize("status", [204, 304, 303, 404])
+async def test_an_answer_without_a_body_goes_out_whole(
+    store: ConversationStore, status: int
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send(body())
+
+    exchange = await Exchange().run(around(handler, store))
+    assert (types(exchange), exchange.status) == (["start", "body"], status)
+    assert await stored(store) == [{"mark": "kept"}]
+
+
+@pytest.mark.parametrize("way", ["raise", "cancel"])
+async def test_what_breaks_off_between_start_and_body_keeps_what_was_changed(
+    store: ConversationStore, way: str
+) -> None:
+    reached = asyncio.Event()
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        await send(start(200, 2))
+        reached.set()
+        if way == "raise":
+            raise LookupError
+        await asyncio.Event().wait()
+
+    exchange = Exchange()
+    request = asyncio.create_task(exchange.run(around(handler, store)))
+    await reached.wait()
+    if way == "cancel":
+        request.cancel()
+    with pytest.raises((LookupError, asyncio.CancelledError)):
+        await request
+    assert exchange.sent == []
+    assert await stored(store) == [{"mark": "kept"}]
+
+
+@pytest.mark.parametrize("steps", range(40))
+async def test_a_turn_that_is_cancelled_at_any_moment_is_stored_once_or_not_at_all(
+    store: ConversationStore, steps: int
+) -> None:
+    await store.set("id", {"step": 0, "messages": [{"content": "first"}]})
+    answered = False
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        nonlocal answered
+        conversation.messages.append({"content": "turn"})
+        conversation.state["step"] += 1
+        answered = True
+        await send(start())
+        await send(body(b"ok"))
+
+    token = TokenSigner(KEYS, purpose="conversation").sign("id")
+    exchange = Exchange(headers={"X-Conversation-ID": token})
+    request = asyncio.create_task(exchange.run(around(handler, store)))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    request.cancel()
+    await asyncio.wait({request})
+    whole = await store.get("id")
+    assert whole is not None
+    assert whole["step"] == len(whole["messages"]) - 1
+    assert whole["step"] in (0, 1)
+    if exchange.sent:
+        assert answered
+        assert whole["step"] == 1
