@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec, check_name
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.fingerprint import fingerprints
+from jv_session_mw.fingerprint import fingerprint, fingerprints
 from jv_session_mw.state import StateKind
 
 S = TypeVar("S")
+
+
+class Prints(Struct):
+    """The fingerprint of the whole state, which tells that all is as it was, and of each field."""
+
+    whole: bytes | None
+    each: dict[str, bytes | None]
 
 
 class Fields(Generic[S]):
@@ -28,19 +37,22 @@ class Fields(Generic[S]):
         self.state = kind.build(values)
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = kind.explode(self.state)
-        self._prints = fingerprints(now)
+        self._prints = Prints(fingerprint((now,)), fingerprints(now))
         self._seen = stored if kind.names is None else self._encoded(now)
 
-    def collect(
-        self, changes: Changes, refused: list[SessionError]
-    ) -> dict[str, bytes | None] | None:
+    def collect(self, changes: Changes, refused: list[SessionError]) -> Prints | None:
         """Write into *changes* what was done to the state, and return its fingerprints."""
         try:
             values = self._kind.explode(self.state)
         except UnsupportedValue as error:
             refused.append(error)
             return None
-        names, before, now = self._kind.names, self._prints, fingerprints(values)
+        whole = fingerprint((values,))
+        if whole is not None and whole == self._prints.whole:
+            return self._prints
+        names, before, now, refusals = (
+            self._kind.names, self._prints.each, fingerprints(values), len(refused),
+        )  # fmt: skip
         for name, value in values.items():
             print, old = now[name], before.get(name)
             if print is not None and print == old:
@@ -58,11 +70,9 @@ class Fields(Generic[S]):
         for name, data in self._stored.items():
             if name not in values and (names is None or name in names):
                 changes.removed[name] = data
-        return now
+        return Prints(whole if len(refused) == refusals else None, now)
 
-    def absorb(
-        self, changes: Changes, stored: dict[str, bytes], now: dict[str, bytes | None] | None
-    ) -> None:
+    def absorb(self, changes: Changes, stored: dict[str, bytes], now: Prints | None) -> None:
         """Take *stored*, to which *changes* have led, as what later changes rest on.
 
         *now* are the fingerprints that the state had when they were collected.
@@ -92,7 +102,7 @@ class Fields(Generic[S]):
         """Encode what has no fingerprint, to be compared by its bytes."""
         return {
             name: self._codec.encode(values[name], f"state.{name}")
-            for name, print in self._prints.items()
+            for name, print in self._prints.each.items()
             if print is None
         }
 

@@ -72,6 +72,8 @@ class Log:
         A value that cannot be stored is refused and left for later, with all that was appended
         after it, so that the order stays. Raises `UnsupportedEdit`.
         """
+        if self._is_untouched():
+            return None
         messages, count = self.messages.held(), len(self.entries.values)
         if not count:  # there was nothing to clear, and it shall stay that way
             self._clears = self.messages.clears
@@ -98,6 +100,15 @@ class Log:
             values, print = self._values[:meanwhile] + values, None
         self.entries, self._values, self._print = stored, values, print
         self._clears = edit.clears
+
+    def _is_untouched(self) -> bool:
+        """Say, at next to no cost, that surely nothing was done to the messages."""
+        unlooked = self.messages.unlooked
+        if unlooked is None or self.messages.clears != self._clears:
+            return False
+        if not len(unlooked) == len(self.messages) == len(self.entries.values):
+            return False
+        return all(map(is_, list.__iter__(self.messages), unlooked))
 
     def _begins_as_it_was(self, messages: list[Message]) -> bool:
         count, unlooked = len(self.entries.values), self.messages.unlooked

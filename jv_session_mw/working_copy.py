@@ -9,7 +9,7 @@ from msgspec import Struct
 from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot, Stretch, new_commit_id
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
-from jv_session_mw.fields import Fields
+from jv_session_mw.fields import Fields, Prints
 from jv_session_mw.log import Log, LogEdit
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
@@ -26,7 +26,7 @@ class Delta(Struct):
 
     changes: Changes
     log: LogEdit | None
-    state: dict[str, bytes | None] | None
+    state: Prints | None
     refused: list[SessionError]
 
 
