@@ -6,11 +6,12 @@ from typing import cast
 
 from msgspec import Struct, field
 
-from jv_session_mw.changes import NO_MESSAGES, Changes, Put, Stretch
+from jv_session_mw.changes import NO_MESSAGES, Changes, Stretch
 from jv_session_mw.codec import Codec
-from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
+from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.fingerprint import fingerprint
-from jv_session_mw.messages import NO_REORDER, Message, Messages, Source
+from jv_session_mw.messages import Message, Messages, Source
+from jv_session_mw.rewriting import Rewriting
 
 
 class LogEdit(Struct):
@@ -127,72 +128,20 @@ class Log:
         return self._print
 
     def _edited(self, messages: list[Message], changes: Changes) -> tuple[LogEdit, list[Message]]:
-        """Find what became of each entry, and return what comes after the last one.
-
-        Messages are told apart by identity, so that one which was changed in place is a change
-        and not a removal and an addition.
-        """
+        """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
         self._whole_print()
         edit = LogEdit(len(self.entries.values), self.messages.clears)
-        numbers: list[int] = []
-        stored: list[bytes] = []
         entries, values = list(self.entries), self._values
         if self.messages.clears > self._clears and entries:
             changes.cleared = entries[-1][0]
             entries, values = [], []
-
-        def keep(index: int, message: Message) -> None:
-            """Keep the place of an entry for what is its message now."""
-            number, data = entries[index]
-            try:
-                data = self._written(message, data, f"messages[{len(numbers)}]")
-            except UnsupportedValue as error:
-                edit.refused.append(error)
-                message = values[index]
-            if data is not entries[index][1]:
-                changes.replaced[number] = Put(data, entries[index][1])
-            numbers.append(number)
-            stored.append(data)
-            edit.values.append(message)
-
-        def fill(start: int, stop: int, fresh: list[Message]) -> None:
-            """Let new messages take the places of those that were there, and drop the rest."""
-            if len(fresh) > stop - start:
-                raise UnsupportedEdit(NO_REORDER)
-            for index, message in enumerate(fresh, start):
-                keep(index, message)
-            changes.dropped += [entries[index][0] for index in range(start + len(fresh), stop)]
-
-        at = 0
-        fresh: list[Message] = []
-        kept: set[int] = set()
-        for message in messages:
-            found = _find(values, at, message, kept)
-            if found is None:
-                fresh.append(message)
-                continue
-            if fresh or found > at:
-                fill(at, found, fresh)
-                fresh = []
-            keep(found, message)
-            kept.add(found)
-            at = found + 1
-        rest = len(entries) - at
-        fill(at, len(entries), fresh[:rest])
-        edit.kept = Stretch(numbers, stored)
+        rewriting = Rewriting(self._codec, entries, values, changes)
+        fresh = rewriting.walk(messages)
+        edit.kept = Stretch(rewriting.numbers, rewriting.stored)
+        edit.values, edit.refused = rewriting.kept, rewriting.refused
         edit.print = None if edit.refused else fingerprint(edit.values)
-        return edit, fresh[rest:]
-
-    def _written(self, message: Message, stored: bytes, where: str) -> bytes:
-        """Return what is to be stored for *message*: *stored* itself if that holds it already."""
-        codec = self._codec
-        if codec.unchanged(message, stored):
-            return stored
-        data = codec.encode(message, where)
-        # One value may have been written by another encoder's rules.
-        same = data == stored or data == codec.encode(codec.decode(stored, where), where)
-        return stored if same else data
+        return edit, fresh
 
     def _append(self, fresh: list[Message], edit: LogEdit) -> None:
         count = len(edit.kept)
@@ -214,12 +163,3 @@ def _joined(one: bytes | None, other: bytes | None) -> bytes | None:
 def _decode(codec: Codec, entries: Stretch) -> list[Message]:
     values = codec.decode_all(entries.values, lambda at: f"message {entries.numbers[at]}")
     return cast("list[Message]", values)
-
-
-def _find(values: list[Message], at: int, message: Message, kept: set[int]) -> int | None:
-    for index in range(at, len(values)):
-        if values[index] is message:
-            return index
-    if any(values[index] is message for index in range(at) if index not in kept):
-        raise UnsupportedEdit(NO_REORDER)  # its place has been passed
-    return None

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
 
-from jv_session_mw.errors import UnsupportedEdit
+from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
 from jv_session_mw.fingerprint import fingerprint
 
 Message: TypeAlias = dict[str, Any]
@@ -47,10 +47,17 @@ class Messages(list[Message]):
         return self.unseen + len(self)
 
     async def older(self, count: int = 50) -> list[Message]:
-        """Bring in up to *count* messages from before the first one, and return them."""
-        source = self._source()
-        if source is None or not self.unseen or count <= 0:
+        """Bring in up to *count* messages from before the first one, and return them.
+
+        Raises `ConversationNotLoaded` when nobody holds the conversation any more.
+        """
+        if not self.unseen or count <= 0:
             return []
+        source = self._source()
+        if source is None:
+            raise ConversationNotLoaded(
+                "these messages have outlived their conversation: keep it as long as you use them"
+            )
         return await source.older(count)
 
     def clear(self) -> None:

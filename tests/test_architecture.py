@@ -32,6 +32,7 @@ FLOORS: list[set[str]] = [
     {
         "messages",
         "log",
+        "rewriting",
         "fields",
         "terms",
         "state",

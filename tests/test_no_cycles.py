@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 from starlette.types import Receive, Send
 
-from jv_session_mw import Conversation, MemoryConversationStore
+from jv_session_mw import Conversation, ConversationNotLoaded, MemoryConversationStore
 from tests.promises.raw import Exchange, around, body, start
 
 
@@ -39,3 +39,14 @@ async def test_a_conversation_ends_with_its_request(what: str) -> None:
     for _ in range(3):
         await Exchange().run(around(handler, store))
     assert [reference() for reference in alive] == [None, None, None]
+
+
+async def test_messages_that_have_outlived_their_conversation_say_so() -> None:
+    store = MemoryConversationStore(window=1)
+    await store.set("id", {"messages": [{"content": at} for at in range(3)]})
+    async with store.open("id") as conversation:
+        messages = conversation.messages
+        assert await messages.older(1) == [{"content": 1}]
+    del conversation
+    with pytest.raises(ConversationNotLoaded, match="outlived"):
+        await messages.older(1)

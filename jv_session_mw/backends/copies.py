@@ -73,7 +73,6 @@ class Copies:
         elif seen.snapshot.birth != snapshot.birth or seen.version <= snapshot.version:
             self._bytes -= seen.size
             self._note(key, snapshot)
-            self._seen.move_to_end(key)
 
     def committed(self, key: str, changes: Changes, outcome: Outcome) -> None:
         """Note what a commit did to the original."""
@@ -130,6 +129,7 @@ class Copies:
     def _note(self, key: str, snapshot: Snapshot) -> None:
         sight = Sight(self._clock(), snapshot, weight(snapshot), snapshot.version)
         self._seen[key] = sight
+        self._seen.move_to_end(key)
         self._bytes += sight.size
         self._trim()
 

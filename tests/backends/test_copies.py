@@ -103,7 +103,7 @@ def test_many_commits_after_one_load_are_not_hoarded(copies: Copies) -> None:
 
 
 keys = st.sampled_from(["a", "b", "c", "d", "e"])
-sizes = st.sampled_from([0, 100, 2_000])
+sizes = st.sampled_from([0, 100, 2_000, 6_000])
 
 
 class Bounds(RuleBasedStateMachine):

@@ -24,6 +24,7 @@ from tests.benchmarks.drive import request
 from tests.benchmarks.work import answer, bare, on_dict
 
 SECRET = "a key of the benchmark"
+MOST = 1_000  # connections; a pool that refuses is no measurement
 
 
 class Peer:
@@ -69,7 +70,7 @@ async def starsessions(port: int) -> Peer:
             await load_session(HTTPConnection(scope))
         await on_scope(scope, receive, send)
 
-    redis = Redis(port=port)
+    redis = Redis(port=port, max_connections=MOST)
     store = RedisStore(connection=redis, prefix="starsessions:")
     app = SessionMiddleware(handler, store=store, cookie_https_only=False, lifetime=3600)
     return Peer("starsessions", app, bare, redis.aclose)
@@ -85,7 +86,7 @@ async def litestar(port: int) -> Peer:
 
     # A mount of plain ASGI, so that no more than the session is measured.
     mount = asgi("/", is_mount=True, copy_scope=False)
-    redis = Redis(port=port)
+    redis = Redis(port=port, max_connections=MOST)
     stores = {"sessions": LitestarRedisStore(redis, namespace="litestar")}
     config = ServerSideSessionConfig(max_age=3600)
     app = Litestar([mount(with_session)], middleware=[config.middleware], stores=stores)
@@ -94,6 +95,7 @@ async def litestar(port: int) -> Peer:
 
 async def fastapi_redis_sdk(port: int) -> Peer:
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{port}"
+    os.environ["REDIS_MAX_CONNECTIONS"] = str(MOST)
     app, without = FastAPI(), FastAPI()
     FastAPIRedis(app).lifespan().sessions()
     app.mount("/", on_scope)

@@ -1,0 +1,97 @@
+"""What became of a log to which more was done than to append."""
+
+from jv_session_mw.changes import Changes, Put
+from jv_session_mw.codec import Codec
+from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
+from jv_session_mw.messages import NO_REORDER, Message
+
+
+class Rewriting:
+    """Walks once along the messages, beside the *entries* and their *values* as they were stored.
+
+    Messages are told apart by identity, so that one which was changed in place is a change and not
+    a removal and an addition. What is found goes into *changes*; `numbers`, `stored` and `kept`
+    are the entries that stay, with their messages.
+    """
+
+    __slots__ = (
+        "_changes", "_codec", "_entries", "_passed", "_values", "kept", "numbers", "refused",
+        "stored",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        codec: Codec,
+        entries: list[tuple[int, bytes]],
+        values: list[Message],
+        changes: Changes,
+    ) -> None:
+        self._codec = codec
+        self._entries = entries
+        self._values = values
+        self._changes = changes
+        self._passed: set[int] = set()
+        self.numbers: list[int] = []
+        self.stored: list[bytes] = []
+        self.kept: list[Message] = []
+        self.refused: list[SessionError] = []
+
+    def walk(self, messages: list[Message]) -> list[Message]:
+        """Return what comes after the last entry; raises `UnsupportedEdit`."""
+        at, fresh = 0, list[Message]()
+        for message in messages:
+            found = self._find(at, message)
+            if found is None:
+                fresh.append(message)
+                continue
+            if fresh or found > at:
+                self._fill(at, found, fresh)
+                fresh = []
+            self._keep(found, message)
+            self._passed.add(found)
+            at = found + 1
+        left = len(self._entries) - at
+        self._fill(at, len(self._entries), fresh[:left])
+        return fresh[left:]
+
+    def _find(self, at: int, message: Message) -> int | None:
+        for index in range(at, len(self._values)):
+            if self._values[index] is message:
+                return index
+        passed = (index for index in range(at) if index not in self._passed)
+        if any(self._values[index] is message for index in passed):
+            raise UnsupportedEdit(NO_REORDER)  # its place has been passed
+        return None
+
+    def _fill(self, start: int, stop: int, fresh: list[Message]) -> None:
+        """Let new messages take the places of those that were there, and drop the rest."""
+        if len(fresh) > stop - start:
+            raise UnsupportedEdit(NO_REORDER)
+        for index, message in enumerate(fresh, start):
+            self._keep(index, message)
+        dropped = self._entries[start + len(fresh) : stop]
+        self._changes.dropped += [number for number, _ in dropped]
+
+    def _keep(self, index: int, message: Message) -> None:
+        """Keep the place of an entry for what is its message now."""
+        number, data = self._entries[index]
+        try:
+            now = self._written(message, data)
+        except UnsupportedValue as error:
+            self.refused.append(error)
+            now, message = data, self._values[index]
+        if now is not data:
+            self._changes.replaced[number] = Put(now, data)
+        self.numbers.append(number)
+        self.stored.append(now)
+        self.kept.append(message)
+
+    def _written(self, message: Message, stored: bytes) -> bytes:
+        """Return what is to be stored for *message*: *stored* itself if that holds it already."""
+        codec, where = self._codec, f"messages[{len(self.kept)}]"
+        if codec.unchanged(message, stored):
+            return stored
+        data = codec.encode(message, where)
+        # One value may have been written by another encoder's rules.
+        same = data == stored or data == codec.encode(codec.decode(stored, where), where)
+        return stored if same else data
