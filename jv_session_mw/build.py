@@ -24,8 +24,9 @@ S = TypeVar("S", default=dict[str, Any])
 A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds of a TTL in 64 bits
 PARTS = frozenset({"host", "port", "db", "password", "tls"})
 
-# A reply that comes later than this finds nobody waiting; the connection is given up.
-READ_SHARE_OF_DEADLINE = 0.85
+# Whoever waits gives up at the deadline. The connection is given as much again, for a reply that
+# this process was too busy to read; one that comes later still could be taken for another's.
+DEADLINES_FOR_A_CONNECTION = 2
 
 
 class RedisConversationStore(ConversationStore[S], Generic[S]):
@@ -82,7 +83,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
             password=password,
             tls=tls,
             connect_timeout=connect_timeout,
-            read_timeout=deadline * READ_SHARE_OF_DEADLINE,
+            read_timeout=deadline * DEADLINES_FOR_A_CONNECTION,
         )
         redis = RedisBackend(
             connector(address), rules, prefix=key_prefix, patience=address.read_timeout

@@ -1,5 +1,6 @@
 """The time that a session adds to one request, and the round trip that it cannot do without."""
 
+import gc
 import time
 from collections.abc import AsyncGenerator, Sequence
 
@@ -27,6 +28,7 @@ async def added(contenders: Sequence[Contender], plan: Plan) -> AsyncGenerator[M
             clients = await contender.seed(plan.size, concurrency)
             each = max(1, plan.samples // concurrency)
             await drive.latencies(contender.app, "/turn", clients, 3)
+            gc.collect()
             bare = await drive.latencies(contender.bare, "/turn", clients, each)
             taken = await drive.latencies(contender.app, "/turn", clients, each)
             for variant, share in PERCENTILES:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -32,6 +33,7 @@ from jv_session_mw.changes import (
 from jv_session_mw.errors import StoreUnavailable
 
 SCAN_COUNT = 500
+STALL_SECONDS = 0.02
 
 
 class RedisBackend:
@@ -130,7 +132,8 @@ class RedisBackend:
         batcher = self._current()
         reply = batcher.send(*command)
         # A timer on the future is a third of what `asyncio.timeout` costs.
-        alarm = batcher.loop.call_later(timeout, _too_late, reply, timeout)
+        due = batcher.loop.time() + timeout
+        alarm = batcher.loop.call_at(due, _too_late, reply, timeout, due)
         try:
             return await reply
         finally:
@@ -145,10 +148,17 @@ class RedisBackend:
         return self._batcher
 
 
-def _too_late(reply: asyncio.Future[Reply], timeout: float) -> None:
-    if not reply.done():
-        message = f"no reply within {timeout:.3f} s"
-        reply.set_exception(StoreUnavailable(message, reason="timeout"))
+def _too_late(reply: asyncio.Future[Reply], timeout: float, due: float) -> None:
+    if reply.done():
+        return
+    loop = reply.get_loop()
+    if loop.time() - due > STALL_SECONDS:
+        # This process itself stood still, for a garbage collection or want of a CPU: the reply may
+        # be there, and nobody had the time to read it.
+        loop.call_later(STALL_SECONDS, _too_late, reply, timeout, math.inf)
+        return
+    message = f"no reply within {timeout:.3f} s"
+    reply.set_exception(StoreUnavailable(message, reason="timeout"))
 
 
 def _head(changes: Changes) -> str:

