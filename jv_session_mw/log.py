@@ -104,12 +104,10 @@ class Log:
 
     def _is_untouched(self) -> bool:
         """Say, at next to no cost, that surely nothing was done to the messages."""
-        unlooked = self.messages.unlooked
-        if unlooked is None or self.messages.clears != self._clears:
+        messages = self.messages
+        if messages.clears != self._clears or len(messages) != len(self.entries.values):
             return False
-        if not len(unlooked) == len(self.messages) == len(self.entries.values):
-            return False
-        return all(map(is_, list.__iter__(self.messages), unlooked))
+        return messages.are_as_loaded()
 
     def _begins_as_it_was(self, messages: list[Message]) -> bool:
         count, unlooked = len(self.entries.values), self.messages.unlooked

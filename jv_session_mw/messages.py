@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from operator import is_
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
@@ -83,6 +84,13 @@ class Messages(list[Message]):
         if self.unlooked is not None:
             self.before = fingerprint(self.unlooked)
             self.unlooked = None
+
+    def are_as_loaded(self) -> bool:
+        """Say whether these are the loaded messages, at which nobody has looked."""
+        loaded = self.unlooked
+        if loaded is None or len(loaded) != len(self):
+            return False
+        return all(map(is_, super().__iter__(), loaded))
 
     def held(self) -> list[Message]:
         """Return what is here, without that being a look."""
