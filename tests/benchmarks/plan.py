@@ -20,4 +20,4 @@ class Plan(Struct, frozen=True):
 
 
 FULL = Plan((2, 10, 100, 1_000, 10_000), (1, 16, 64, 256), rounds=9, samples=2_000, seconds=3.0)
-QUICK = Plan((2, 100, 1_000), (1, 64), rounds=3, samples=300, seconds=0.5)
+QUICK = Plan((2, 1_000), (1, 16), rounds=2, samples=200, seconds=0.4)
