@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 
 class Stretch(Struct, frozen=True, gc=False):
@@ -32,6 +32,15 @@ class Stretch(Struct, frozen=True, gc=False):
     def __add__(self, other: "Stretch") -> "Stretch":
         return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
 
+    def extended(self, first: int, values: Sequence[bytes]) -> "Stretch":
+        """Return this with *values* at the end, whose numbers count on from *first*."""
+        held, end = self.numbers, first + len(values)
+        if not held:
+            return Stretch(range(first, end), values)
+        if isinstance(held, range) and held.stop == first:
+            return Stretch(range(held.start, end), [*self.values, *values])
+        return Stretch([*held, *range(first, end)], [*self.values, *values])
+
 
 NO_MESSAGES = Stretch()
 
@@ -49,7 +58,7 @@ class Snapshot(Struct, frozen=True, gc=False):
     created_ms: int = 0
     ttl_ms: int = 0
     total: int = 0
-    fields: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    fields: dict[str, bytes] = {}
     messages: Stretch = NO_MESSAGES
     deleted: bool = False
     fallback: str = ""
@@ -74,25 +83,23 @@ class Changes(Struct, gc=False):
 
     commit_id: str
     base_version: int
-    fields: dict[str, Put] = field(default_factory=dict[str, Put])
-    removed: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    appended: list[bytes] = field(default_factory=list[bytes])
-    replaced: dict[int, Put] = field(default_factory=dict[int, Put])
-    dropped: list[int] = field(default_factory=list[int])
+    fields: dict[str, Put] = {}
+    removed: dict[str, bytes] = {}
+    appended: list[bytes] = []
+    replaced: dict[int, Put] = {}
+    dropped: list[int] = []
     cleared: int = 0
     revive: bool = False
     birth: str = ""
 
     def empty(self) -> bool:
         return not (
-            self.appended
-            or self.fields
-            or self.removed
-            or self.replaced
-            or self.dropped
-            or self.cleared
-            or self.revive
+            self.appended or self.fields or self.removed or self.revive or self.edits_log()
         )
+
+    def edits_log(self) -> bool:
+        """Whether more is done to the log than to append to it."""
+        return bool(self.replaced or self.dropped or self.cleared)
 
 
 def new_commit_id() -> str:
@@ -127,7 +134,7 @@ class Outcome(Struct, frozen=True, gc=False):
     ttl_ms: int = 0
     total: int = 0
     first_seq: int = 0
-    conflicts: list[str] = field(default_factory=list[str])
+    conflicts: list[str] = []
     fallback: str = ""
     birth: str = ""
 
@@ -142,6 +149,39 @@ class Condition(Struct, frozen=True, gc=False):
     degraded: bool = False
     last_error: str | None = None
     in_memory: int = 0
+
+
+def after(
+    snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int
+) -> Snapshot | None:
+    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages (0: all).
+
+    None when that cannot be told: somebody else has changed it meanwhile, or the log was edited.
+    """
+    if outcome.version != snapshot.version + 1 or outcome.conflicts:
+        return None
+    if changes.birth != snapshot.birth or changes.edits_log() or changes.revive:
+        return None
+    fields = snapshot.fields
+    if changes.fields or changes.removed:
+        fields = fields | {name: put.value for name, put in changes.fields.items()}
+        for name in changes.removed:
+            fields.pop(name, None)
+    messages = snapshot.messages
+    if changes.appended:
+        messages = messages.extended(outcome.first_seq, changes.appended)
+    most = min(window, outcome.total) if window else outcome.total
+    if len(messages.values) > most:
+        messages = messages[-most:] if most else NO_MESSAGES
+    return Snapshot(
+        version=outcome.version,
+        created_ms=outcome.created_ms,
+        ttl_ms=outcome.ttl_ms,
+        total=outcome.total,
+        fields=fields,
+        messages=messages,
+        birth=outcome.birth,
+    )
 
 
 GONE = Outcome(status="gone")

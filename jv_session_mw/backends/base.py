@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from jv_session_mw.changes import Changes, Condition, Outcome, Snapshot, Stretch
+from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
 
 
 class Backend(Protocol):
@@ -28,10 +28,13 @@ class Backend(Protocol):
         """Say how it is, by what is known already."""
         ...
 
-    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+    async def load(
+        self, key: str, window: int, timeout: float, known: Snapshot = MISSING
+    ) -> Snapshot:
         """Return fields and the last *window* messages (0: all), in one round trip.
 
-        Nothing stored is a snapshot of version 0, never an error. Loading writes nothing.
+        Nothing stored is a snapshot of version 0, never an error. Loading writes nothing. Messages
+        that the caller has in *known* already need not be sent again.
         """
         ...
 

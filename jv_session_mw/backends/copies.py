@@ -4,34 +4,28 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec import Struct
 
-from jv_session_mw.backends.entry import weight
+from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import Changes, Outcome, Rules, Snapshot
-
-COMMITS_AT_ONCE = 8
+from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot, after
 
 
 class Sight(Struct):
-    """A conversation as it was loaded at a moment of the clock, and the commits after that."""
+    """A conversation as it was seen at a moment of the clock, and the last commits seen here."""
 
     at: float
     snapshot: Snapshot
     size: int
-    version: int
-    commits: list[tuple[float, Changes, Outcome]] = field(
-        default_factory=list[tuple[float, Changes, Outcome]]
-    )
+    commits: list[tuple[str, Outcome]] = []
 
 
 class Copies:
     """Notes what is loaded and committed elsewhere, and makes a memory of it only when asked.
 
     There is a load with every request, but hardly ever an outage: to note it is to keep what it
-    returned. The bounds are for what was noted and that memory together; the memory, a leftover
-    of the last outage, is the first to go.
+    returned, and that is also what the next load need not bring again. The bounds are for what was
+    noted and that memory together; the memory, a leftover of the last outage, is the first to go.
     """
 
     def __init__(
@@ -61,36 +55,41 @@ class Copies:
         """The bytes that all this takes, by estimate."""
         return self._bytes + self._memory.size
 
+    def last(self, key: str, default: Snapshot) -> Snapshot:
+        """Return *key* as it was seen last, else *default*."""
+        seen = self._seen.get(key)
+        return default if seen is None else seen.snapshot
+
     def loaded(self, key: str, snapshot: Snapshot) -> None:
         """Note what a load found, unless a commit that is known here has overtaken it."""
-        seen = self._seen.get(key)
         if not snapshot.version:
             self._absent(key, snapshot)
-        elif seen is None:
+            return
+        seen = self._seen.get(key)
+        if seen is None:
             if not self._memory.overtakes(key, snapshot):
                 self._memory.forget(key)
-                self._note(key, snapshot)
-        elif seen.snapshot.birth != snapshot.birth or seen.version <= snapshot.version:
-            self._bytes -= seen.size
-            self._note(key, snapshot)
+                self._note(key, snapshot, [])
+            return
+        held = seen.snapshot
+        if held.birth != snapshot.birth or held.version < snapshot.version:
+            self._note(key, snapshot, [])
+        elif held.version == snapshot.version:
+            self._note(key, snapshot, seen.commits)
 
     def committed(self, key: str, changes: Changes, outcome: Outcome) -> None:
         """Note what a commit did to the original."""
         seen = self._seen.get(key)
-        if seen is None or changes.revive:
+        held = MISSING if seen is None else seen.snapshot
+        now = after(held, changes, outcome, self._window)
+        if now is None:
             self.memory(key).follow(key, changes, outcome, self._window)
             self._trim()
             return
-        seen.commits.append((self._clock(), changes, outcome))
-        seen.version = outcome.version
-        added = sum(map(len, changes.appended)) + sum(
-            len(put.value) for put in changes.fields.values()
-        )
-        seen.size += added
-        self._bytes += added
-        if len(seen.commits) >= COMMITS_AT_ONCE:
-            self.memory(key)
-        self._trim()
+        if seen is None:
+            self._memory.forget(key)
+        commits = [] if seen is None else seen.commits[1 - REMEMBERED_COMMITS :]
+        self._note(key, now, [*commits, (changes.commit_id, outcome)])
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
@@ -98,13 +97,7 @@ class Copies:
         if seen is None:
             return self._memory
         self._bytes -= seen.size
-        at, snapshot = seen.at, seen.snapshot
-        if seen.commits:  # which have kept it alive beyond what the load said
-            at, _, last = seen.commits[-1]
-            snapshot = replace(snapshot, ttl_ms=last.ttl_ms)
-        self._memory.keep(key, snapshot, at)
-        for at, changes, outcome in seen.commits:
-            self._memory.follow(key, changes, outcome, self._window, at)
+        self._memory.keep(key, seen.snapshot, seen.at, seen.commits)
         while self._is_full and self._seen:  # the memory is wanted now
             self._drop_oldest_sight()
         return self._memory
@@ -126,16 +119,25 @@ class Copies:
         else:
             memory.forget(key)
 
-    def _note(self, key: str, snapshot: Snapshot) -> None:
-        sight = Sight(self._clock(), snapshot, weight(snapshot), snapshot.version)
-        self._seen[key] = sight
-        self._seen.move_to_end(key)
-        self._bytes += sight.size
+    def _note(self, key: str, snapshot: Snapshot, commits: list[tuple[str, Outcome]]) -> None:
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = Sight(0, snapshot, weight(snapshot))
+            self._bytes += seen.size
+        else:
+            self._seen.move_to_end(key)
+            held, seen.snapshot = seen.snapshot, snapshot
+            if held.messages is not snapshot.messages or held.fields != snapshot.fields:
+                size = weight(snapshot)
+                self._bytes += size - seen.size
+                seen.size = size
+        seen.at, seen.commits = self._clock(), commits
         self._trim()
 
     @property
     def _is_full(self) -> bool:
-        return len(self) > self._max_entries or self.size > self._max_bytes
+        entries, size = len(self._seen) + len(self._memory), self._bytes + self._memory.size
+        return entries > self._max_entries or size > self._max_bytes
 
     def _trim(self) -> None:
         while self._is_full:

@@ -1,6 +1,6 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 
@@ -27,7 +27,7 @@ class Entry(Struct):
     next_seq: int = 1
     unseen: int = 0
     size: int = 0
-    commits: list[tuple[str, Outcome]] = field(default_factory=list[tuple[str, Outcome]])
+    commits: list[tuple[str, Outcome]] = []
 
 
 def measured(entry: Entry) -> int:

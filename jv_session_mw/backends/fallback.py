@@ -5,7 +5,16 @@ from msgspec.structs import replace
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import GONE, Changes, Condition, Outcome, Rules, Snapshot, Stretch
+from jv_session_mw.changes import (
+    GONE,
+    MISSING,
+    Changes,
+    Condition,
+    Outcome,
+    Rules,
+    Snapshot,
+    Stretch,
+)
 from jv_session_mw.errors import StoreUnavailable
 
 MAX_ENTRIES = 10_000
@@ -53,11 +62,13 @@ class FallbackBackend:
             in_memory=len(self.kept) + len(self.copies),
         )
 
-    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+    async def load(
+        self, key: str, window: int, timeout: float, known: Snapshot = MISSING
+    ) -> Snapshot:
         if key in self.kept:
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
         try:
-            snapshot = await self._primary.load(key, window, timeout)
+            snapshot = await self._primary.load(key, window, timeout, self.copies.last(key, known))
         except StoreUnavailable as error:
             source = self.kept if key in self.kept else self.copies.memory(key)
             return replace(source.snapshot(key, window), fallback=error.reason)

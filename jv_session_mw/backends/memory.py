@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
@@ -55,9 +55,9 @@ class MemoryBackend:
         return len(self._entries)
 
     def __contains__(self, key: str) -> bool:
-        if not (self._entries or self._tombstones):
-            return False
-        return self._entries.find(key) is not None or self.is_deleted(key)
+        if key in self._entries.by_key and self._entries.find(key) is not None:
+            return True
+        return key in self._tombstones.until and self.is_deleted(key)
 
     @property
     def size(self) -> int:
@@ -76,7 +76,9 @@ class MemoryBackend:
     def condition(self) -> Condition:
         return Condition(in_memory=len(self))
 
-    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
+    async def load(
+        self, key: str, window: int, timeout: float, known: Snapshot = MISSING
+    ) -> Snapshot:
         return self.snapshot(key, window)
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
@@ -134,10 +136,16 @@ class MemoryBackend:
         held = self._entries.find(key)
         return held is not None and held.birth == snapshot.birth and held.version > snapshot.version
 
-    def keep(self, key: str, snapshot: Snapshot, at: float | None = None) -> None:
+    def keep(
+        self,
+        key: str,
+        snapshot: Snapshot,
+        at: float | None = None,
+        commits: Sequence[tuple[str, Outcome]] = (),
+    ) -> None:
         """Take *snapshot*, loaded elsewhere, as what is stored here, unless that is newer.
 
-        It was loaded *at* that moment of the clock; None is now.
+        It was loaded *at* that moment of the clock; None is now. *commits* have led to it.
         """
         if self.overtakes(key, snapshot):
             return
@@ -155,6 +163,7 @@ class MemoryBackend:
             messages=list(snapshot.messages.values),
             next_seq=snapshot.messages.numbers[-1] + 1 if snapshot.messages else 1,
             unseen=snapshot.total - len(snapshot.messages),
+            commits=list(commits),
         )
         entry.size = measured(entry)
         self._entries.put(key, entry)

@@ -21,6 +21,7 @@ KEY = "key"
 PREFIX = "conv:"
 HASH, LOG, TOMBSTONE = redis_keys(PREFIX, KEY)
 TTL_MS = 60_000
+LAYOUT, VERSION, CREATED, NEXT, DIES, BIRTH, COMMIT = range(7)  # the words of the meta field
 TIMEOUT = 10.0
 
 
@@ -54,6 +55,15 @@ class Bytes:
         """Return each key with its type and serialized value."""
         return {key: (self.do("TYPE", key), self.do("DUMP", key)) for key in self.keys()}
 
+    def meta(self) -> list[bytes]:
+        """Return the words of the meta field of the hash."""
+        return cast("bytes", self.do("HGET", HASH, "@")).split(b" ")
+
+    def set_meta(self, at: int, word: bytes) -> None:
+        words = self.meta()
+        words[at] = word
+        self.do("HSET", HASH, "@", b" ".join(words))
+
     def age(self, key: str, seconds: float) -> None:
         """Let *seconds* go by for one conversation."""
         names = redis_keys(PREFIX, key)
@@ -63,9 +73,9 @@ class Bytes:
             if left > 0:
                 self.do("PEXPIRE", name, left - by)
         if self.do("EXISTS", names[0]):
-            self.do("HINCRBY", names[0], "@c", -by)
-            if self.do("HGET", names[0], "@x") != b"0":
-                self.do("HINCRBY", names[0], "@x", -by)
+            for word in (CREATED, DIES):
+                if (then := self.meta()[word]) != b"0":
+                    self.set_meta(word, b"%d" % (int(then) - by))
 
     def close(self) -> None:
         self._client.close()

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from jv_session_mw.backends.copies import COMMITS_AT_ONCE, Copies
+from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot, Stretch
 from tests.backends.harness import KEY, TTL_MS, Clock, appends, commit_id, values
@@ -96,7 +96,7 @@ def test_the_ttl_counts_from_when_it_was_seen(copies: Copies, clock: Clock, even
 
 def test_many_commits_after_one_load_are_not_hoarded(copies: Copies) -> None:
     copies.loaded(KEY, loaded(3, b"x"))
-    for at in range(100 * COMMITS_AT_ONCE):
+    for at in range(800):
         copies.committed(KEY, appends(3 + at, b"y" * 90), stored(4 + at, 2 + at, 2 + at))
     assert copies.size < 10_000
     assert len(copies.memory(KEY).snapshot(KEY, 0).messages) <= 2 * WINDOW
@@ -145,8 +145,8 @@ class Bounds(RuleBasedStateMachine):
     @rule(key=keys)
     def ask(self, key: str) -> None:
         assert self.copies.memory(key).size <= 10_000
-        lazily = self.large.memory(key).snapshot(key, 0)
-        at_once = self.at_once.snapshot(key, 0)
+        lazily = self.large.memory(key).snapshot(key, WINDOW)
+        at_once = self.at_once.snapshot(key, WINDOW)
         assert (lazily.version, list(lazily.messages)) == (at_once.version, list(at_once.messages))
 
     @rule(key=keys)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-import math
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -12,6 +12,7 @@ from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.batching import Batcher
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
+    edges,
     key_of,
     read_messages,
     read_snapshot,
@@ -33,7 +34,7 @@ from jv_session_mw.changes import (
 from jv_session_mw.errors import StoreUnavailable
 
 SCAN_COUNT = 500
-STALL_SECONDS = 0.02
+FEW_BYTES = DIGEST_DIGITS = 16
 
 
 class RedisBackend:
@@ -59,9 +60,8 @@ class RedisBackend:
         self._batcher: Batcher | None = None
 
     async def open(self, timeout: float) -> None:
-        await asyncio.gather(
-            *(self._send(timeout, "SCRIPT", "LOAD", source) for source in scripts.SOURCES)
-        )
+        loads = [self._send(timeout, "SCRIPT", "LOAD", source) for source in scripts.SOURCES]
+        await asyncio.gather(*loads)
 
     async def close(self) -> None:
         client, batcher, loop = self._client, self._batcher, self._loop
@@ -79,16 +79,29 @@ class RedisBackend:
     def condition(self) -> Condition:
         return Condition()
 
-    async def load(self, key: str, window: int, timeout: float) -> Snapshot:
-        names = redis_keys(self._prefix, key)
-        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, *names, -window)
+    async def load(
+        self, key: str, window: int, timeout: float, known: Snapshot = MISSING
+    ) -> Snapshot:
+        had = known.messages
+        version = known.version if 2 < len(had.values) == min(window, known.total) else 0
+        started = time.monotonic()
+        reply = await self._send(
+            timeout, "EVALSHA", scripts.LOAD, 3, *redis_keys(self._prefix, key),
+            -window, version, known.birth, known.total,
+        )  # fmt: skip
         answer = cast("list[Reply]", reply)
-        if answer[0] != b"found":
-            return DELETED if answer[0] == b"deleted" else MISSING
-        _, ttl_ms, total, fields, messages = cast(
+        status = answer[0]
+        if status == b"missing" or status == b"deleted":
+            return DELETED if status == b"deleted" else MISSING
+        _, ttl_ms, total, fields, log = cast(
             "tuple[bytes, int, int, list[bytes], list[bytes]]", answer
         )
-        return read_snapshot(ttl_ms, total, fields, messages)
+        if status == b"found":
+            return read_snapshot(ttl_ms, total, fields, read_messages(log))
+        if log == edges(had):
+            return read_snapshot(ttl_ms, total, fields, had)
+        # Somebody has written into the log by hand.
+        return await self.load(key, window, timeout + started - time.monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         _, log, _ = redis_keys(self._prefix, key)
@@ -128,16 +141,8 @@ class RedisBackend:
                 keys = (key_of(self._prefix, name) for name in found)
                 return [key for key in keys if key is not None]
 
-    async def _send(self, timeout: float, *command: Argument) -> Reply:
-        batcher = self._current()
-        reply = batcher.send(*command)
-        # A timer on the future is a third of what `asyncio.timeout` costs.
-        due = batcher.loop.time() + timeout
-        alarm = batcher.loop.call_at(due, _too_late, reply, timeout, due)
-        try:
-            return await reply
-        finally:
-            alarm.cancel()
+    def _send(self, timeout: float, *command: Argument) -> asyncio.Future[Reply]:
+        return self._current().send(command, timeout)
 
     def _current(self) -> Batcher:
         loop = asyncio.get_running_loop()
@@ -146,19 +151,6 @@ class RedisBackend:
             self._client = self._connect()
             self._batcher = Batcher(self._client, self._patience)
         return self._batcher
-
-
-def _too_late(reply: asyncio.Future[Reply], timeout: float, due: float) -> None:
-    if reply.done():
-        return
-    loop = reply.get_loop()
-    if loop.time() - due > STALL_SECONDS:
-        # This process itself stood still, for a garbage collection or want of a CPU: the reply may
-        # be there, and nobody had the time to read it.
-        loop.call_later(STALL_SECONDS, _too_late, reply, timeout, math.inf)
-        return
-    message = f"no reply within {timeout:.3f} s"
-    reply.set_exception(StoreUnavailable(message, reason="timeout"))
 
 
 def _head(changes: Changes) -> str:
@@ -174,21 +166,24 @@ def _values(changes: Changes) -> list[Argument]:
     """Flatten *changes* into the groups that the head counts."""
     flat: list[Argument] = []
     for name, put in changes.fields.items():
-        flat += (name, put.value, _digest(put.base))
+        flat += (name, put.value, _base(put.base))
     for name, base in changes.removed.items():
-        flat += (name, _digest(base))
+        flat += (name, _base(base))
     flat += changes.appended
     for number, put in changes.replaced.items():
-        flat += (number, put.value, _digest(put.base))
+        flat += (number, put.value, _base(put.base))
     flat += changes.dropped
     return flat
 
 
-def _digest(base: bytes | None) -> str:
+def _base(base: bytes | None) -> str | bytes:
+    """Return what tells the script which bytes a change rests on: themselves, if they are few."""
     if base is None:
         return ""
+    if len(base) <= FEW_BYTES:
+        return b"=" + base
     # Tells one value from another, for which SHA-1 is what Lua scripts have at hand.
-    return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:16]
+    return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:DIGEST_DIGITS]
 
 
 def _outcome(reply: list[Reply]) -> Outcome:

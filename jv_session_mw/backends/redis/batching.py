@@ -1,6 +1,8 @@
 """Commands of concurrent requests leave together, on tasks that no request can cancel."""
 
 import asyncio
+import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +13,7 @@ from jv_session_mw.backends.redis.failures import FOREIGN
 from jv_session_mw.backends.redis.scripts import SOURCES
 from jv_session_mw.backends.redis.wire import (
     Argument,
+    Command,
     PlainWire,
     Reply,
     Waiting,
@@ -24,6 +27,7 @@ from jv_session_mw.errors import StoreUnavailable
 LANES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
+STALL_SECONDS = 0.02
 
 
 class Batcher:
@@ -40,12 +44,15 @@ class Batcher:
         self._patience = patience
         self.loop = asyncio.get_running_loop()
         self._waiting: deque[Waiting] = deque()
+        self._under_way: dict[Wire, list[Waiting]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._idle: list[Wire] = []
         self._starting = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._due = math.inf
 
-    def send(self, *command: Argument) -> asyncio.Future[Reply]:
-        """Queue *command* and return the future of its reply.
+    def send(self, command: Command, timeout: float) -> asyncio.Future[Reply]:
+        """Queue *command* and return the future of its reply, which has one after *timeout* seconds.
 
         Every command given here may be sent twice, when a connection breaks before its reply:
         each must change nothing the second time.
@@ -53,8 +60,12 @@ class Batcher:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many store calls are waiting", reason="overload")
         reply: asyncio.Future[Reply] = self.loop.create_future()
-        self._waiting.append(waiting(command, reply))
-        self._open_lane()
+        due = self.loop.time() + timeout
+        self._waiting.append(waiting(command, reply, timeout, due))
+        if due < self._due:
+            self._set_alarm(due)
+        if self._starting * DEPTH < len(self._waiting) and len(self._lanes) < LANES:
+            self._open_lane()
         return reply
 
     async def close(self) -> None:
@@ -70,10 +81,40 @@ class Batcher:
         for wire in self._idle:
             await wire.close()
         self._idle.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set_alarm(self, due: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._due = due
+        self._alarm = self.loop.call_at(due, self._give_up, due)
+
+    def _give_up(self, now: float) -> None:
+        """End what is due by *now*, and set the alarm for what is due next.
+
+        One alarm is set at a time, because a timer for each command costs as much as sending it.
+        """
+        late = self.loop.time() - self._due
+        if now == self._due and late > STALL_SECONDS:
+            # This process itself stood still, for a garbage collection or want of a CPU: the reply
+            # may be there, and nobody had the time to read it.
+            self._alarm = self.loop.call_later(STALL_SECONDS, self._give_up, now + late)
+            return
+        due = math.inf
+        for one in itertools.chain(self._waiting, *self._under_way.values()):
+            if one.reply.done():
+                continue
+            if one.due <= now:
+                message = f"no reply within {one.timeout:.3f} s"
+                one.reply.set_exception(StoreUnavailable(message, reason="timeout"))
+            else:
+                due = min(due, one.due)
+        self._alarm, self._due = None, math.inf
+        if due < math.inf:
+            self._set_alarm(due)
 
     def _open_lane(self) -> None:
-        if len(self._lanes) >= LANES or self._starting * DEPTH >= len(self._waiting):
-            return
         self._starting += 1
         lane = self.loop.create_task(self._drive(), context=self._waiting[0].context)
         self._lanes.add(lane)
@@ -81,7 +122,7 @@ class Batcher:
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
         self._lanes.discard(lane)
-        if self._waiting and not self.loop.is_closed():
+        if len(self._waiting) > self._starting * DEPTH and not self.loop.is_closed():
             self._open_lane()
 
     async def _drive(self) -> None:
@@ -89,6 +130,7 @@ class Batcher:
         if not batch:
             return
         wire = self._idle.pop() if self._idle else self._new_wire()
+        self._under_way[wire] = batch
         in_order = False
         try:
             async with asyncio.timeout(self._patience):
@@ -97,6 +139,7 @@ class Batcher:
         except FOREIGN as error:
             _fail(batch, error)
         finally:
+            del self._under_way[wire]
             if in_order:
                 self._idle.append(wire)
             else:
@@ -132,7 +175,7 @@ class Batcher:
         """Make a command whose reply nobody waits for."""
         reply: asyncio.Future[Reply] = self.loop.create_future()
         reply.cancel()
-        return waiting(command, reply)
+        return waiting(command, reply, 0, 0)
 
 
 def _fail(batch: Iterable[Waiting], error: Exception) -> None:

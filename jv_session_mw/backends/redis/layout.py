@@ -1,8 +1,8 @@
-"""How a conversation lies in Redis: its keys, its meta fields, and the bytes around a message.
+"""How a conversation lies in Redis: its keys, its meta field, and the bytes around a message.
 
-`{prefix}{<key>}` is a hash of meta fields (`@v`, `@c` ...) and one field `.name` per state key,
-`...:m` is the list of messages, each `<sequence number>:<value>`, and `...:d` the tombstone. The
-braces are a hash tag: all three live in one Cluster slot.
+`{prefix}{<key>}` is a hash of the meta field `@` and one field `.name` per state key, `...:m` is
+the list of messages, each `<sequence number>:<value>`, and `...:d` the tombstone. The braces are a
+hash tag: all three live in one Cluster slot.
 """
 
 import re
@@ -10,16 +10,15 @@ import re
 from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
 from jv_session_mw.errors import UnreadableConversation
 
-LAYOUT = "1"
+LAYOUT = "2"
+META = b"@"
 FIELD = b"."
 DIGITS = 15  # what a number of Lua holds exactly
 
-# The meta fields as they are read: layout, version, created, next number, end of life, birth, and
-# the last commits, of which a commit looks at every one.
-META = (b"@f", b"@v", b"@c", b"@n", b"@x", b"@b", b"@k")
-SEPARATOR = b"\0"
+# Layout, version, created, next number, end of life, birth, and the last commits, of which a commit
+# looks at every one.
 _META = re.compile(
-    rb"1\0(\d{1,15})\0(\d{1,15})\0\d{1,15}\0\d{1,15}\0([\w-]+)\0(?:\s*[\w-]+=\d+,\d+)*\s*"
+    rb"2 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)(?: +[\w-]+=\d+,\d+)* *"
 )
 
 
@@ -44,23 +43,34 @@ def key_of(prefix: str, name: bytes) -> str | None:
     return None if not key.isascii() or b"{" in key or b"}" in key else key.decode()
 
 
-def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], log: list[bytes]) -> Snapshot:
+def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], messages: Stretch) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
-    found = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    meta = SEPARATOR.join([found.pop(name, SEPARATOR) for name in META])
+    names_and_values = iter(pairs)
+    found = dict(zip(names_and_values, names_and_values, strict=True))
+    meta = found.pop(META, b"")
     match = _META.fullmatch(meta)
     if match is None:
         raise UnreadableConversation("hash", _complaint(meta))
     version, created, birth = match.groups()
+    try:
+        fields = {name[1:].decode(): data for name, data in found.items() if name[:1] == FIELD}
+    except UnicodeDecodeError as error:
+        raise UnreadableConversation("hash", "the name of a field is not UTF-8") from error
     return Snapshot(
         version=int(version),
         birth=birth.decode(),
         created_ms=int(created),
         ttl_ms=max(0, ttl_ms),
         total=total,
-        fields={_name(name): value for name, value in found.items() if name.startswith(FIELD)},
-        messages=read_messages(log),
+        fields=fields,
+        messages=messages,
     )
+
+
+def edges(messages: Stretch) -> list[bytes]:
+    """Return the first and the last element as they lie in the list."""
+    numbers, values = messages.numbers, messages.values
+    return [b"%d:%b" % (numbers[0], values[0]), b"%d:%b" % (numbers[-1], values[-1])]
 
 
 def read_messages(log: list[bytes]) -> Stretch:
@@ -78,14 +88,6 @@ def read_messages(log: list[bytes]) -> Stretch:
 
 
 def _complaint(meta: bytes) -> str:
-    layout, *_ = meta.split(SEPARATOR)
-    if layout != LAYOUT.encode():
+    if not meta.startswith(LAYOUT.encode() + b" "):
         return "it was written by another program or version"
     return "a number, the mark of its birth or its last commits are lost or corrupt"
-
-
-def _name(field: bytes) -> str:
-    try:
-        return field[1:].decode()
-    except UnicodeDecodeError as error:
-        raise UnreadableConversation("hash", "the name of a field is not UTF-8") from error

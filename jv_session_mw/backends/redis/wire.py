@@ -25,12 +25,15 @@ _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ign
 class Waiting(Struct):
     """A command, as it was given and as it is sent, and whoever waits for its reply.
 
-    *context* is that of the request, so that a span made on its behalf has a parent in its trace.
+    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is that
+    of the request, so that a span made on its behalf has a parent in its trace.
     """
 
     command: Command
     packed: bytes
     reply: asyncio.Future[Reply]
+    timeout: float
+    due: float
     context: contextvars.Context
 
     def answer(self, reply: Reply) -> None:
@@ -42,9 +45,11 @@ class Waiting(Struct):
             self.reply.set_exception(_ours(error))
 
 
-def waiting(command: Command, reply: asyncio.Future[Reply]) -> Waiting:
+def waiting(
+    command: Command, reply: asyncio.Future[Reply], timeout: float, due: float
+) -> Waiting:
     """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
-    return Waiting(command, _pack(command), reply, contextvars.copy_context())
+    return Waiting(command, _pack(command), reply, timeout, due, contextvars.copy_context())
 
 
 class Wire(Protocol):

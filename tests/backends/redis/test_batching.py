@@ -15,7 +15,7 @@ from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Bat
 from jv_session_mw.backends.redis.wire import PlainWire, Waiting, WatchedWire, Wire
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
-from tests.backends.harness import HASH, KEY, TIMEOUT, Bytes, appends, commit, load, values
+from tests.backends.harness import KEY, TIMEOUT, VERSION, Bytes, appends, commit, load, values
 from tests.backends.redis.conftest import Place
 from tests.servers import RedisServer
 
@@ -58,7 +58,7 @@ async def counted(
 
 async def ask(batcher: Batcher, *command: str | bytes | int) -> object:
     async with asyncio.timeout(TIMEOUT):
-        return await batcher.send(*command)
+        return await batcher.send(command, TIMEOUT)
 
 
 def connections_made(stored: Bytes) -> int:
@@ -93,8 +93,8 @@ async def test_a_request_that_is_gone_before_its_turn_is_not_sent(
     counted: Counted, place: Place
 ) -> None:
     batcher = counted.batcher
-    gone = batcher.send("SET", "gone", 1)
-    stays = batcher.send("SET", "stays", 1)
+    gone = batcher.send(("SET", "gone", 1), TIMEOUT)
+    stays = batcher.send(("SET", "stays", 1), TIMEOUT)
     gone.cancel()
     await stays
     assert place.stored.keys() == {b"stays"}
@@ -127,9 +127,9 @@ async def test_a_command_that_cannot_be_sent_harms_no_other(counted: Counted) ->
 
 async def test_a_queue_that_is_too_long_refuses_at_once(counted: Counted) -> None:
     batcher = counted.batcher
-    waiting = [batcher.send("ECHO", at) for at in range(MAX_WAITING)]
+    waiting = [batcher.send(("ECHO", at), TIMEOUT) for at in range(MAX_WAITING)]
     with pytest.raises(StoreUnavailable) as refused:
-        batcher.send("PING")
+        batcher.send(("PING",), TIMEOUT)
     assert refused.value.reason == "overload"
     assert await asyncio.gather(*waiting) == [b"%d" % at for at in range(MAX_WAITING)]
     assert await ask(batcher, "ECHO", "after") == b"after"
@@ -137,9 +137,9 @@ async def test_a_queue_that_is_too_long_refuses_at_once(counted: Counted) -> Non
 
 async def test_what_waits_at_the_close_is_unavailable(counted: Counted) -> None:
     batcher = counted.batcher
-    waiting = [batcher.send("BLPOP", "nothing", 5), batcher.send("PING")]
+    waiting = [batcher.send(("BLPOP", "nothing", 5), TIMEOUT), batcher.send(("PING",), TIMEOUT)]
     await asyncio.sleep(0)
-    waiting.append(batcher.send("PING"))
+    waiting.append(batcher.send(("PING",), TIMEOUT))
     await batcher.close()
     for reply in waiting:
         with pytest.raises(StoreUnavailable):
@@ -148,9 +148,9 @@ async def test_what_waits_at_the_close_is_unavailable(counted: Counted) -> None:
 
 async def test_a_close_sends_nothing_more(counted: Counted) -> None:
     batcher = counted.batcher
-    waiting = [batcher.send("BLPOP", "nothing", 5)]
+    waiting = [batcher.send(("BLPOP", "nothing", 5), TIMEOUT)]
     await asyncio.sleep(0)
-    waiting += [batcher.send("PING") for _ in range(2 * LANES * DEPTH)]
+    waiting += [batcher.send(("PING",), TIMEOUT) for _ in range(2 * LANES * DEPTH)]
     await asyncio.sleep(0)
     before = counted.batches
     await batcher.close()
@@ -213,7 +213,7 @@ async def test_a_connection_that_died_unnoticed_is_not_the_requests_matter(
     for at in range(3):
         stored.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert (await commit(backend, appends(1, b"ho"))).version == at + 2
-    assert stored.do("HGET", HASH, "@v") == b"4"
+    assert stored.meta()[VERSION] == b"4"
 
 
 async def test_a_process_that_stood_still_does_not_blame_the_server(place: Place) -> None:

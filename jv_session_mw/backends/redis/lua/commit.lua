@@ -4,7 +4,8 @@
 --       replaced (seq, value, base), dropped (seq).
 -- Head: ttl ms, lifetime ms, max messages, '1' to reject conflicts, layout, commit id, base version,
 --       birth or '-', '1' to revive, cleared up to, and the five counts.
--- A base is the first digits of the SHA-1 of the bytes that a change rests on, '' for none.
+-- A base is what a change rests on: '=' and the bytes themselves if they are few, else the first
+--       digits of their SHA-1; '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
 -- Answers {status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back.
@@ -26,16 +27,18 @@ local function next_group(count, width)
   return group
 end
 
-local function digest(value)
-  return value and string.sub(redis.sha1hex(value), 1, 16) or ''
+local function is_base(stored, base)
+  if not stored or base == '' then return not stored and base == '' end
+  if string.sub(base, 1, 1) == '=' then return stored == string.sub(base, 2) end
+  return string.sub(redis.sha1hex(stored), 1, 16) == base
 end
 
-local function whole(text)
-  return text and #text <= 15 and string.match(text, '^%d+$') and tonumber(text)
+local function whole(digits)
+  return digits and #digits <= 15 and tonumber(digits)
 end
 
 local function are_commits(text)
-  for done in string.gmatch(text or '?', '%S+') do
+  for done in string.gmatch(text, '%S+') do
     if not string.match(done, '^[%w_-]+=%d+,%d+$') then return false end
   end
   return true
@@ -81,11 +84,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local version, created, seq, commits, birth = 0, now, 1, '', commit
 local dies = lifetime > 0 and now + lifetime or 0
 if kind == 'hash' then
-  local meta = redis.call('HMGET', hash, '@f', '@v', '@c', '@n', '@x', '@k', '@b')
-  version, created = whole(meta[2]), whole(meta[3])
-  seq, dies, commits, birth = whole(meta[4]), whole(meta[5]), meta[6], meta[7]
-  local complete = version and created and seq and dies and birth and are_commits(commits)
-  if meta[1] ~= layout or not complete then
+  local meta, found = redis.call('HGET', hash, '@') or '', nil
+  found, version, created, seq, dies, birth, commits =
+    string.match(meta, '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+)(.*)$')
+  version, created, seq, dies = whole(version), whole(created), whole(seq), whole(dies)
+  local complete = version and created and seq and dies and are_commits(commits)
+  if found ~= layout or not complete then
     return redis.error_reply('UNREADABLE the hash is not of layout ' .. layout)
   end
   if base > 0 and expected_birth ~= '-' and expected_birth ~= birth then return {'gone'} end
@@ -104,7 +108,7 @@ end
 
 local answer = {'committed', version + 1, created, ttl, 0, seq, birth}
 local function compare(name, stored, value, expected)
-  if stored ~= value and digest(stored) ~= expected then
+  if stored ~= value and not is_base(stored, expected) then
     answer[#answer + 1] = name
   end
 end
@@ -126,9 +130,6 @@ end
 
 if revive then redis.call('DEL', tombstone) end
 if kind == 'none' and log ~= 'none' then redis.call('DEL', list) end
-for _, field in ipairs(fields) do
-  redis.call('HSET', hash, '.' .. field[1], field[2])
-end
 for _, field in ipairs(removed) do
   redis.call('HDEL', hash, '.' .. field[1])
 end
@@ -162,9 +163,10 @@ commits = commits .. ' ' .. commit .. '=' .. answer[2] .. ',' .. answer[6]
 local kept = {}
 for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
 commits = table.concat(kept, ' ', math.max(1, #kept - 7))
-redis.call('HSET', hash, '@v', answer[2], '@n', seq, '@k', commits)
-if kind == 'none' then
-  redis.call('HSET', hash, '@f', layout, '@b', birth, '@c', now, '@x', dies)
+local meta = string.format('%s %.0f %.0f %.0f %.0f %s ', layout, answer[2], created, seq, dies, birth)
+redis.call('HSET', hash, '@', meta .. commits)
+for _, field in ipairs(fields) do
+  redis.call('HSET', hash, '.' .. field[1], field[2])
 end
 redis.call('PEXPIRE', hash, ttl)
 redis.call('PEXPIRE', list, ttl)
