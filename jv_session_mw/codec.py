@@ -19,8 +19,10 @@ from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
 
 PLAIN = b"j1;"
 TAGGED = b"t1;"
+HEADERS = (PLAIN, TAGGED)
 HEADER_BYTES = 3
 TAG = "$t"
+FOREIGN = "it was written by another codec or version"
 
 # What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
 UNREADABLE = (
@@ -51,8 +53,8 @@ class Codec(Protocol):
         """Say whether *value* surely still is what *data* holds. Cheap; in doubt, False."""
         ...
 
-    def check(self, data: bytes, where: str) -> None:
-        """Raise `UnreadableConversation` unless *data* claims to be of this codec. Cheap."""
+    def claims(self, data: bytes) -> bool:
+        """Say whether *data* has the header of this codec, whatever comes after it. Cheap."""
         ...
 
 
@@ -87,8 +89,8 @@ class JsonCodec:
 
     def decode(self, data: bytes, where: str) -> object:
         plain = data.startswith(PLAIN)
-        if not plain:
-            self.check(data, where)
+        if not plain and not self.claims(data):
+            raise UnreadableConversation(where, FOREIGN)
         try:
             value = _decode(data[HEADER_BYTES:])
             return value if plain else _untag(value)
@@ -96,10 +98,10 @@ class JsonCodec:
             raise UnreadableConversation(where, "it is not the JSON it claims to be") from error
 
     def decode_all(self, items: Sequence[bytes], where: Callable[[int], str]) -> list[object]:
-        plain = [item[HEADER_BYTES:] for item in items if item.startswith(PLAIN)]
         try:
+            plain = [_decode(item[HEADER_BYTES:]) for item in items if item[:HEADER_BYTES] == PLAIN]
             if len(plain) == len(items):
-                return list(map(_decode, plain))
+                return plain
         except UNREADABLE:
             pass  # one by one, to find out which it is
         return [self.decode(item, where(at)) for at, item in enumerate(items)]
@@ -114,9 +116,8 @@ class JsonCodec:
         except (TypeError, ValueError, OverflowError, RecursionError):
             return False
 
-    def check(self, data: bytes, where: str) -> None:
-        if not data.startswith((PLAIN, TAGGED)):
-            raise UnreadableConversation(where, "it was written by another codec or version")
+    def claims(self, data: bytes) -> bool:
+        return data.startswith(HEADERS)
 
 
 _encode = msgspec.json.Encoder().encode

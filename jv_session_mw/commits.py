@@ -32,6 +32,10 @@ class Commits:
         """Whether there is something to commit, or a commit is under way."""
         return self._lock.locked() or self._copy.differs
 
+    def none_is_left(self) -> bool:
+        """Say, at little cost, that surely there is nothing to commit; in doubt, False."""
+        return not self._lock.locked() and self._copy.is_as_stored()
+
     async def run(
         self, channel: Callable[[], Channel], deadline: Deadline, judge: Callable[[Delta], None]
     ) -> None:

@@ -243,6 +243,10 @@ class Conversation(Generic[S]):
         """Whether something has changed, or a commit is under way."""
         return self._commits.may_be_left
 
+    def is_as_stored(self) -> bool:
+        """Say, at little cost, that surely nothing is to be committed; in doubt, False."""
+        return self._commits.none_is_left()
+
     @property
     def is_unsure(self) -> bool:
         """Whether nobody knows yet what became of a commit that was sent."""
@@ -256,13 +260,16 @@ class Conversation(Generic[S]):
         """Store all that can be stored, then raise for a value that was refused."""
         await self._commits.run(lambda: self.channel, deadline, leniently)
 
-    async def refresh_ttl(self, deadline: Deadline) -> None:
-        """Slide the TTL of a conversation that was only read, once per tenth of it."""
+    def is_fresh(self) -> bool:
+        """Say that its TTL need not slide: there is none, or less than a tenth of it is over."""
         if self._commits.closed or not self._copy.snapshot.version:
-            return
+            return True
         # By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
-        if self._copy.expires_ms - time.time() * 1000 > self._terms.rules.ttl_ms * TOUCH_BELOW:
-            return
+        left_ms = self._copy.expires_ms - time.time() * 1000
+        return left_ms > self._terms.rules.ttl_ms * TOUCH_BELOW
+
+    async def refresh_ttl(self, deadline: Deadline) -> None:
+        """Slide the TTL of a conversation that was only read."""
         try:
             ttl_ms = await self.channel.touch(deadline)
             self._copy.expires_ms = time.time() * 1000 + ttl_ms

@@ -1,24 +1,27 @@
 """The state as it is stored, field by field, and the object that was made of it for the app."""
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec, check_name
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.fingerprint import fingerprint, fingerprints
+from jv_session_mw.fingerprint import print_of, prints_of, value_of
 from jv_session_mw.state import StateKind
 
 S = TypeVar("S")
 
 
 class Prints(Struct):
-    """The fingerprint of the whole state, which tells that all is as it was, and of each field."""
+    """The fingerprint of the whole state, None where it has none, and of each field.
+
+    Those of the fields are made of the whole one when they are needed; without it they are here.
+    """
 
     whole: bytes | None
-    each: dict[str, bytes | None]
+    each: dict[str, bytes | None] | None = None
 
 
 class Fields(Generic[S]):
@@ -33,12 +36,22 @@ class Fields(Generic[S]):
         self._codec = codec
         self._kind = kind
         self._stored = stored
-        values = {name: codec.decode(data, f"state.{name}") for name, data in stored.items()}
-        self.state = kind.build(values)
+        names = tuple(stored)
+        values = codec.decode_all(tuple(stored.values()), lambda at: f"state.{names[at]}")
+        self.state = kind.build(dict(zip(names, values, strict=True)))
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = kind.explode(self.state)
-        self._prints = Prints(fingerprint((now,)), fingerprints(now))
+        whole = print_of(now)
+        self._prints = Prints(whole, prints_of(now) if whole is None else None)
         self._seen = stored if kind.names is None else self._encoded(now)
+
+    def are_as_stored(self) -> bool:
+        """Say, at next to no cost, that the state surely is as it was; in doubt, False."""
+        stored = self._prints.whole
+        try:
+            return stored is not None and print_of(self._kind.explode(self.state)) == stored
+        except UnsupportedValue:
+            return False
 
     def collect(self, changes: Changes, refused: list[SessionError]) -> Prints | None:
         """Write into *changes* what was done to the state, and return its fingerprints."""
@@ -47,11 +60,11 @@ class Fields(Generic[S]):
         except UnsupportedValue as error:
             refused.append(error)
             return None
-        whole = fingerprint((values,))
+        whole = print_of(values)
         if whole is not None and whole == self._prints.whole:
             return self._prints
         names, before, now, refusals = (
-            self._kind.names, self._prints.each, fingerprints(values), len(refused),
+            self._kind.names, self._each_before(), prints_of(values), len(refused),
         )  # fmt: skip
         for name, value in values.items():
             print, old = now[name], before.get(name)
@@ -85,6 +98,13 @@ class Fields(Generic[S]):
         else:
             self._seen |= {name: put.value for name, put in changes.fields.items()}
 
+    def _each_before(self) -> dict[str, bytes | None]:
+        prints = self._prints
+        if prints.each is None:
+            assert prints.whole is not None
+            prints.each = prints_of(cast("dict[str, object]", value_of(prints.whole)))
+        return prints.each
+
     def _collect_field(self, name: str, value: object, changes: Changes, *, sure: bool) -> None:
         """Add what *name* is now; unless it is *sure* to be another value, have a closer look."""
         where = f"state.{name}"
@@ -102,7 +122,7 @@ class Fields(Generic[S]):
         """Encode what has no fingerprint, to be compared by its bytes."""
         return {
             name: self._codec.encode(values[name], f"state.{name}")
-            for name, print in self._prints.each.items()
+            for name, print in (self._prints.each or {}).items()
             if print is None
         }
 

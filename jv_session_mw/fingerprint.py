@@ -7,6 +7,7 @@ from typing import cast
 # From version 3 on the bytes depend on who else holds the values.
 VERSION = 2
 _dumps = cast("Callable[[object, int], bytes]", marshal.dumps)
+_loads = cast("Callable[[bytes], object]", marshal.loads)
 _HEAD = len(_dumps([], VERSION))
 
 
@@ -23,16 +24,19 @@ def fingerprint(values: Sequence[object]) -> bytes | None:
         return None
 
 
-def fingerprints(values: Mapping[str, object]) -> dict[str, bytes | None]:
-    """Return the fingerprint of each of *values* by its name."""
-    try:
-        return {name: _dumps(value, VERSION) for name, value in values.items()}
-    except ValueError:
-        return {name: _one(value) for name, value in values.items()}
-
-
-def _one(value: object) -> bytes | None:
+def print_of(value: object) -> bytes | None:
+    """Return the fingerprint of one value, of which `value_of` makes it again."""
     try:
         return _dumps(value, VERSION)
     except ValueError:
         return None
+
+
+def value_of(print: bytes) -> object:
+    """Return a value of its own that has the fingerprint *print*, which `print_of` made."""
+    return _loads(print)
+
+
+def prints_of(values: Mapping[str, object]) -> dict[str, bytes | None]:
+    """Return the fingerprint of each of *values* by its name."""
+    return {name: print_of(value) for name, value in values.items()}

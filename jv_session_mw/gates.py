@@ -21,31 +21,37 @@ FINAL_COMMIT_SECONDS = 5.0
 NO_BODY = frozenset({204, 205, 304})
 
 
-class Visit(Struct):
-    """A client's request as it came in: what it presented, and the conversation it got.
+class Policy(Struct, frozen=True):
+    """What all exchanges of one middleware have in common.
 
-    The deadline, of *seconds*, spans the store work that the middleware does by itself.
+    *seconds* is the deadline of the store work that it does by itself.
     """
 
-    conversation: Conversation[Any]
-    presented: Presented
     tokens: Tokens
     inflight: InFlight
-    deadline: Deadline
     seconds: float
+    commit_on_error: bool
 
 
 class Exchange:
     """What an HTTP exchange and a WebSocket have in common.
 
     It keeps its own reference to the conversation: the scope belongs to the app, which may put
-    anything there.
+    anything there. *presented* is what the client came with, *deadline* what is left of its time.
     """
 
-    def __init__(self, visit: Visit, send: Send) -> None:
-        self.visit = visit
-        self.conversation = visit.conversation
-        self.deadline = visit.deadline
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        send: Send,
+    ) -> None:
+        self.policy = policy
+        self.conversation = conversation
+        self.presented = presented
+        self.deadline = deadline
         self.forward = send
         self.started = False
         self.failure: SessionError | None = None
@@ -55,7 +61,7 @@ class Exchange:
 
         A new message: the app's own may be a constant that it sends to every client.
         """
-        tokens, presented = self.visit.tokens, self.visit.presented
+        tokens, presented = self.policy.tokens, self.presented
         if self.conversation.deleted:
             headers = tokens.revoke() if presented.id is not None else []
         else:
@@ -71,11 +77,13 @@ class Exchange:
     def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
         """A token is for one client: no shared cache may keep the answer that carries it."""
         names = {name.lower() for name, _ in message.get("headers", ())}
-        vary = [(b"vary", self.visit.tokens.vary)]
+        vary = [(b"vary", self.policy.tokens.vary)]
         return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
 
     async def commit_rest(self) -> None:
         """Commit what can be committed, then raise for what cannot."""
+        if self.conversation.is_as_stored():
+            return
         try:
             await self.conversation.commit_rest(self.deadline)
         except ConversationConflict:
@@ -90,14 +98,14 @@ class Exchange:
         which waits for the task.
         """
         self.conversation.interrupt_replies()
-        if not self.conversation.may_be_unsaved:
+        if self.conversation.is_as_stored() or not self.conversation.may_be_unsaved:
             return
-        last = self.visit.inflight.spawn(self._commit_last())
+        last = self.policy.inflight.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):
             await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
 
     async def _commit_last(self) -> None:
-        self.deadline = Deadline(self.visit.seconds)  # the client does not wait for this one
+        self.deadline = Deadline(self.policy.seconds)  # the client does not wait for this one
         try:
             await self.commit_rest()
         except ConversationGone:
@@ -115,9 +123,15 @@ class HttpExchange(Exchange):
     Source: ASGI specification, HTTP, "Response Start".
     """
 
-    def __init__(self, visit: Visit, send: Send, *, commit_on_error: bool) -> None:
-        super().__init__(visit, send)
-        self._commit_on_error = commit_on_error
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        send: Send,
+    ) -> None:
+        super().__init__(policy, conversation, presented, deadline, send)
         self._start: Message | None = None
         self._expects_trailers = False
         self._ended = False
@@ -139,7 +153,8 @@ class HttpExchange(Exchange):
             await self._commit_end()
         if last:
             self._ended = True
-            await self.conversation.refresh_ttl(self.deadline)
+            if not self.conversation.is_fresh():
+                await self.conversation.refresh_ttl(self.deadline)
         await self.forward(message)
 
     def break_off(self) -> None:
@@ -149,7 +164,7 @@ class HttpExchange(Exchange):
         """
         promised = self.started or self._start is not None or self.conversation.is_unsure
         self._start = None
-        if not promised and not self._commit_on_error:
+        if not promised and not self.policy.commit_on_error:
             self.conversation.discard()
 
     async def finish(self) -> None:
@@ -166,20 +181,24 @@ class HttpExchange(Exchange):
 
     async def _begin(self, start: Message) -> None:
         self._start = None
-        if start["status"] >= 500 and not self._commit_on_error:
+        if start["status"] >= 500 and not self.policy.commit_on_error:
             self.conversation.discard()
-        try:
-            await self.conversation.commit(self.deadline)
-        except ConversationGone:
-            pass
-        except SessionError as error:
-            self.conversation.discard()
-            self.failure = error
-            raise
+        if not self.conversation.is_as_stored():
+            await self._commit_beginning()
         self.started = True
         self._expects_trailers = bool(start.get("trailers"))
         self._token_is_out = self._needs_token(start)
         await self.forward(self.with_token(start) if self._token_is_out else start)
+
+    async def _commit_beginning(self) -> None:
+        try:
+            await self.conversation.commit(self.deadline)
+        except ConversationGone:
+            return  # deleted meanwhile, on purpose: no error of this turn
+        except SessionError as error:
+            self.conversation.discard()
+            self.failure = error
+            raise
 
     async def _commit_end(self) -> None:
         try:
@@ -223,8 +242,16 @@ class SocketExchange(Exchange):
     raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
     """
 
-    def __init__(self, visit: Visit, receive: Receive, send: Send) -> None:
-        super().__init__(visit, send)
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        super().__init__(policy, conversation, presented, deadline, send)
         self._receive = receive
         self._in_turn = False
         self.closed = False
@@ -256,13 +283,14 @@ class SocketExchange(Exchange):
         if not self._in_turn:
             return
         self._in_turn = False
-        self.deadline = Deadline(self.visit.seconds)
+        self.deadline = Deadline(self.policy.seconds)
         try:
             await self.commit_rest()
         except SessionError as error:
             self.failure = error
             raise
-        await self.conversation.refresh_ttl(self.deadline)
+        if not self.conversation.is_fresh():
+            await self.conversation.refresh_ttl(self.deadline)
 
 
 def _is_stream(message: Message) -> bool:

@@ -15,11 +15,12 @@ T = TypeVar("T")
 class InFlight:
     """The tasks under way for one store."""
 
-    __slots__ = ("_exchanges", "_tasks")
+    __slots__ = ("_ended", "_exchanges", "_tasks")
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
-        self._exchanges: set[asyncio.Future[None]] = set()
+        self._exchanges: dict[asyncio.AbstractEventLoop, int] = {}
+        self._ended: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Run *work* to its end, whatever becomes of whoever waits for it."""
@@ -32,18 +33,18 @@ class InFlight:
         """Wait for *work*, which goes on to its end when whoever waits is cancelled."""
         return await asyncio.shield(self.spawn(work))
 
-    def begin(self) -> asyncio.Future[None]:
-        """Make `drain` wait until `end` is called with what this returns.
+    def begin(self) -> None:
+        """Make `drain` wait for one more `end`: of an exchange, whose last commit is still to come."""
+        loop = asyncio.get_running_loop()
+        self._exchanges[loop] = self._exchanges.get(loop, 0) + 1
 
-        For an exchange, whose last commit may still be to come.
-        """
-        exchange: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._exchanges.add(exchange)
-        return exchange
-
-    def end(self, exchange: asyncio.Future[None]) -> None:
-        self._exchanges.discard(exchange)
-        exchange.set_result(None)
+    def end(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._exchanges[loop] = self._exchanges[loop] - 1
+        if not left:
+            del self._exchanges[loop]
+            if loop in self._ended:
+                self._ended.pop(loop).set_result(None)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all that is under way in this event loop has ended, *seconds* at most.
@@ -57,8 +58,12 @@ class InFlight:
             await asyncio.wait(pending, timeout=left)
 
     def _pending(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Future[Any]]:
-        under_way: list[asyncio.Future[Any]] = [*self._tasks, *self._exchanges]
-        return [work for work in under_way if work.get_loop() is loop]
+        pending: list[asyncio.Future[Any]] = [
+            task for task in self._tasks if task.get_loop() is loop
+        ]
+        if loop in self._exchanges:
+            pending.append(self._ended.setdefault(loop, loop.create_future()))
+        return pending
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

@@ -1,10 +1,9 @@
 """The message log as it is stored, and what makes it the list that the app left."""
 
 import weakref
-from operator import is_
 from typing import cast
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from jv_session_mw.changes import NO_MESSAGES, Changes, Stretch
 from jv_session_mw.codec import Codec
@@ -25,10 +24,10 @@ class LogEdit(Struct):
     size: int
     clears: int
     kept: Stretch = NO_MESSAGES
-    appended: list[bytes] = field(default_factory=list[bytes])
-    values: list[Message] = field(default_factory=list[Message])
+    appended: list[bytes] = []
+    values: list[Message] = []
     print: bytes | None = None
-    refused: list[SessionError] = field(default_factory=list[SessionError])
+    refused: list[SessionError] = []
 
 
 class Log:
@@ -67,33 +66,35 @@ class Log:
         self.messages.unseen -= len(older)
         return values
 
+    def is_as_stored(self) -> bool:
+        """Say, at little cost, that surely nothing was done to the messages; in doubt, False."""
+        messages = self.messages
+        return len(messages) == len(self.entries.values) and self._begins_as_it_was(messages)
+
     def collect(self, changes: Changes) -> LogEdit | None:
         """Write into *changes* what was done to the messages; return None for nothing.
 
         A value that cannot be stored is refused and left for later, with all that was appended
         after it, so that the order stays. Raises `UnsupportedEdit`.
         """
-        if self._is_untouched():
-            return None
-        messages, count = self.messages.held(), len(self.entries.values)
+        messages, count = self.messages, len(self.entries.values)
         if not count:  # there was nothing to clear, and it shall stay that way
-            self._clears = self.messages.clears
+            self._clears = messages.clears
         if self._begins_as_it_was(messages):
             if len(messages) == count:
                 return None
-            edit = LogEdit(count, self._clears, self.entries)
-            edit.values, fresh = messages[:count], messages[count:]
-            edit.print = self._print
+            held = messages.held()
+            edit, fresh = LogEdit(count, self._clears, self.entries), held[count:]
+            edit.values, edit.print = held[:count], self._print
         else:
-            edit, fresh = self._edited(messages, changes)
+            edit, fresh = self._edited(messages.held(), changes)
         self._append(fresh, edit)
         changes.appended = edit.appended
         return edit
 
     def absorb(self, edit: LogEdit, first_seq: int) -> None:
         """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
-        new = range(first_seq, first_seq + len(edit.appended))
-        stored = Stretch([*edit.kept.numbers, *new], [*edit.kept.values, *edit.appended])
+        stored = edit.kept.extended(first_seq, edit.appended) if edit.appended else edit.kept
         values, print = edit.values, edit.print
         meanwhile = len(self.entries.values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
@@ -102,22 +103,15 @@ class Log:
         self.entries, self._values, self._print = stored, values, print
         self._clears = edit.clears
 
-    def _is_untouched(self) -> bool:
-        """Say, at next to no cost, that surely nothing was done to the messages."""
-        messages = self.messages
-        if messages.clears != self._clears or len(messages) != len(self.entries.values):
-            return False
-        return messages.are_as_loaded()
-
-    def _begins_as_it_was(self, messages: list[Message]) -> bool:
-        count, unlooked = len(self.entries.values), self.messages.unlooked
-        if self.messages.clears != self._clears or len(messages) < count:
+    def _begins_as_it_was(self, messages: Messages) -> bool:
+        count, unlooked = len(self.entries.values), messages.unlooked
+        if messages.clears != self._clears or len(messages) < count:
             return False
         if unlooked is None:
             now = self._whole_print()
-            return now is not None and fingerprint(messages[:count]) == now
-        same = all(map(is_, messages, unlooked))
-        return same and fingerprint(messages[len(unlooked) : count]) == self._print
+            return now is not None and fingerprint(messages.held(0, count)) == now
+        unchanged = len(unlooked)
+        return unchanged == count or fingerprint(messages.held(unchanged, count)) == self._print
 
     def _whole_print(self) -> bytes | None:
         """Return the fingerprint of all, once somebody has looked at the loaded ones."""

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from operator import is_
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
@@ -38,7 +37,7 @@ class Messages(list[Message]):
         super().__init__(messages)
         self.unseen = unseen
         self.clears = 0
-        self.unlooked: list[Message] | None = list(messages)
+        self.unlooked: Sequence[Message] | None = messages
         self.before: bytes | None = b""
         self._source = source
 
@@ -78,6 +77,7 @@ class Messages(list[Message]):
         return list, (list(self),)
 
     # Whoever gets hold of a message may change it; until somebody has, there is nothing to compare.
+    # Who removes or replaces one has it noted too, so that until then the loaded ones are the first.
 
     def look(self) -> None:
         """Note what the loaded messages are, before anybody can change one of them."""
@@ -85,16 +85,9 @@ class Messages(list[Message]):
             self.before = fingerprint(self.unlooked)
             self.unlooked = None
 
-    def are_as_loaded(self) -> bool:
-        """Say whether these are the loaded messages, at which nobody has looked."""
-        loaded = self.unlooked
-        if loaded is None or len(loaded) != len(self):
-            return False
-        return all(map(is_, super().__iter__(), loaded))
-
-    def held(self) -> list[Message]:
+    def held(self, start: int = 0, stop: int | None = None) -> list[Message]:
         """Return what is here, without that being a look."""
-        return super().__getitem__(slice(None))
+        return super().__getitem__(slice(start, stop))
 
     def __iter__(self) -> Iterator[Message]:
         self.look()
@@ -112,9 +105,25 @@ class Messages(list[Message]):
         self.look()
         return super().__getitem__(index)
 
+    @overload
+    def __setitem__(self, index: SupportsIndex, message: Message, /) -> None: ...
+    @overload
+    def __setitem__(self, index: slice, messages: Iterable[Message], /) -> None: ...
+    def __setitem__(self, index: Any, value: Any, /) -> None:
+        self.look()
+        super().__setitem__(index, value)
+
+    def __delitem__(self, index: SupportsIndex | slice, /) -> None:
+        self.look()
+        super().__delitem__(index)
+
     def pop(self, index: SupportsIndex = -1, /) -> Message:
         self.look()
         return super().pop(index)
+
+    def remove(self, message: Message, /) -> None:
+        self.look()
+        super().remove(message)
 
     def __add__(self, other: list[Any], /) -> list[Any]:
         return list(self) + other
@@ -133,6 +142,7 @@ class Messages(list[Message]):
         return self
 
     def __imul__(self, times: SupportsIndex, /) -> Self:
+        self.look()
         return super().__imul__(times)
 
     def insert(self, index: SupportsIndex, object: Message, /) -> None:

@@ -16,7 +16,7 @@ from jv_session_mw.errors import (
     StoreUnavailable,
     UnreadableConversation,
 )
-from jv_session_mw.gates import HttpExchange, SocketExchange, Visit
+from jv_session_mw.gates import HttpExchange, Policy, SocketExchange
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
 from jv_session_mw.refusals import hang_up, is_refusal, refuse
@@ -60,7 +60,7 @@ class ConversationMiddleware:
         try:
             _check(store, owner, load, exclude)
             self.store = store if store is not None else get_conversation_store()
-            self._tokens = _tokens(self.store, secret_keys, resolvers, secure)
+            tokens = _tokens(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
             # Starlette makes its middleware in the lifespan, where uvicorn takes an exception for
             # an app without one and serves on. This line is then all that is seen at start.
@@ -70,7 +70,7 @@ class ConversationMiddleware:
         self._owner = owner
         self._lazy = load == "lazy"
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
-        self._commit_on_error = commit_on_error
+        self._policy = Policy(tokens, self.store.inflight, self.store.deadline, commit_on_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -79,33 +79,35 @@ class ConversationMiddleware:
         if not self._concerns(scope):
             await self.app(scope, receive, send)
             return
-        presented = self._tokens.read(scope["headers"])
+        presented = self._policy.tokens.read(scope["headers"])
         conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
-        deadline = Deadline(self.store.deadline)
+        deadline = Deadline(self._policy.seconds)
         if presented.id is not None:
             conversation.channel.name_request()
-        try:
-            if not self._lazy and presented.id is not None:
-                await conversation.load_within(deadline)
-        except (StoreUnavailable, UnreadableConversation) as error:
-            await refuse(error, scope, send)
-            return
+            if not self._lazy:
+                try:
+                    await conversation.load_within(deadline)
+                except (StoreUnavailable, UnreadableConversation) as error:
+                    await refuse(error, scope, send)
+                    return
         scope.setdefault("state", {})[STATE_KEY] = conversation
-        inflight = self.store.inflight
-        visit = Visit(
-            conversation, presented, self._tokens, inflight, deadline, self.store.deadline
-        )
-        under_way = inflight.begin()
+        inflight = self._policy.inflight
+        inflight.begin()
         try:
             if scope["type"] == "http":
-                await self._http(visit, scope, receive, send)
+                exchange = HttpExchange(self._policy, conversation, presented, deadline, send)
+                await self._http(exchange, scope, receive, send)
             else:
-                await self._socket(visit, scope, receive, send)
+                socket = SocketExchange(
+                    self._policy, conversation, presented, deadline, receive, send
+                )
+                await self._socket(socket, scope, send)
         finally:
-            inflight.end(under_way)
+            inflight.end()
 
-    async def _http(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = HttpExchange(visit, send, commit_on_error=self._commit_on_error)
+    async def _http(
+        self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
             await self.app(scope, receive, exchange.send)
         except BaseException as error:
@@ -120,8 +122,7 @@ class ConversationMiddleware:
         if exchange.failure is not None:
             await self._fail(exchange, scope, send)
 
-    async def _socket(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = SocketExchange(visit, receive, send)
+    async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import Token
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
@@ -44,6 +44,8 @@ BUCKETS = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ]  # fmt: skip
 
+SECONDS_BETWEEN_LOOKS = 0.1
+
 OPERATIONS = ("load", "save", "touch", "delete", "has", "keys")
 
 Attributes = Mapping[str, str | int | float | bool]
@@ -69,6 +71,8 @@ class Telemetry:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._backend = backend
+        self._traces = tracer_provider is not None
+        self._look_at = 0.0
         self._tracer = trace.get_tracer(
             NAME, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
@@ -135,6 +139,29 @@ class Telemetry:
         self, operation: str, id: str, parent: context.Context, deadline: Deadline
     ) -> "StoreCall":
         """Start the span of one store call under *parent*; its time is charged to *deadline*."""
+        started = time.perf_counter()
+        if self._traces or (started >= self._look_at and self._finds_sdk(started)):
+            return StoreCall(self, operation, deadline, started, self._span(operation, id, parent))
+        return StoreCall(self, operation, deadline, started)
+
+    def name_span(self, id: str, of: context.Context) -> None:
+        """Put the id's name on the server's span, so that one query finds all turns."""
+        if not of:
+            return
+        span = trace.get_current_span(of)
+        if span.is_recording():
+            span.set_attribute(CONVERSATION_ID, self.hashed(id))
+
+    def _finds_sdk(self, now: float) -> bool:
+        """Say whether there is an SDK by now. To ask at each call would cost more than the call."""
+        self._look_at = now + SECONDS_BETWEEN_LOOKS
+        provider = trace.get_tracer_provider()
+        self._traces = not isinstance(
+            provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+        )
+        return self._traces
+
+    def _span(self, operation: str, id: str, parent: context.Context) -> "Current":
         name, attributes = self._spans[operation]
         span = self._tracer.start_span(
             name,
@@ -143,16 +170,13 @@ class Telemetry:
             record_exception=False,
             set_status_on_exception=False,
         )
-        call = StoreCall(self, operation, span, parent, deadline)
-        if id and call.recording:
+        recording = span.is_recording()
+        if id and recording:
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
-        return call
-
-    def name_span(self, id: str, of: context.Context) -> None:
-        """Put the id's name on the server's span, so that one query finds all turns."""
-        span = trace.get_current_span(of)
-        if span.is_recording():
-            span.set_attribute(CONVERSATION_ID, self.hashed(id))
+        token = None
+        if span.get_span_context().is_valid:
+            token = context.attach(trace.set_span_in_context(span, parent))
+        return Current(span, token, recording)
 
     def measured(self, operation: str, seconds: float, result: str, error: str) -> None:
         key = (operation, result, error)
@@ -170,12 +194,23 @@ class Telemetry:
         self._conflicts.add(fields, {BACKEND: self._backend})
 
 
+class Current(NamedTuple):
+    """A span of ours, and what ends its being the current one."""
+
+    span: Span
+    token: Token[context.Context] | None
+    recording: bool
+
+
+NOTHING = Current(trace.INVALID_SPAN, None, False)
+
+
 class StoreCall:
     """The span and the clock around one store call.
 
     Its time is charged to the request's deadline, also when it fails or is cancelled. The span is
     current inside, so that the Redis instrumentation's spans become its children. Without an SDK
-    nothing is attached. A span that is merely not sampled is attached all the same: its children
+    there is none. A span that is merely not sampled is made current all the same: its children
     must not start sampled traces of their own.
     """
 
@@ -188,20 +223,16 @@ class StoreCall:
         self,
         telemetry: Telemetry,
         operation: str,
-        span: Span,
-        parent: context.Context,
         deadline: Deadline,
+        started: float,
+        current: Current = NOTHING,
     ) -> None:
         self._telemetry = telemetry
         self._operation = operation
         self._deadline = deadline
-        self._detach: Token[context.Context] | None = None
+        self._started = started
         self.result = ""
-        self.span = span
-        self.recording = span.is_recording()
-        if span.get_span_context().is_valid:
-            self._detach = context.attach(trace.set_span_in_context(span, parent))
-        self._started = time.perf_counter()
+        self.span, self._detach, self.recording = current
 
     def __enter__(self) -> Self:
         return self
@@ -213,11 +244,11 @@ class StoreCall:
         traceback: TracebackType | None,
     ) -> None:
         seconds = time.perf_counter() - self._started
-        self._deadline.spend(seconds)
+        self._deadline.left -= seconds
         if self._detach is not None:
             context.detach(self._detach)
-        failure = self._failure(kind) if kind is not None else ""
-        if self.result and self.recording:
+        failure = "" if kind is None else self._failure(kind)
+        if self.recording and self.result:
             self.span.set_attribute(RESULT.format(operation=self._operation), self.result)
         self.span.end()
         self._telemetry.measured(self._operation, seconds, self.result, failure)

@@ -7,8 +7,13 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot, Stretch, new_commit_id
-from jv_session_mw.codec import Codec
-from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
+from jv_session_mw.codec import FOREIGN, Codec
+from jv_session_mw.errors import (
+    SessionError,
+    UnreadableConversation,
+    UnsupportedEdit,
+    UnsupportedValue,
+)
 from jv_session_mw.fields import Fields, Prints
 from jv_session_mw.log import Log, LogEdit
 from jv_session_mw.messages import Message, Messages, Source
@@ -61,10 +66,12 @@ class WorkingCopy(Generic[S]):
         Raises `UnreadableConversation` when a field or the newest message was written by another
         codec or version; the other messages are looked at when they are touched.
         """
+        claims, messages = self._codec.claims, snapshot.messages
         for name, data in snapshot.fields.items():
-            self._codec.check(data, f"state.{name}")
-        for number, data in snapshot.messages[-1:]:
-            self._codec.check(data, f"message {number}")
+            if not claims(data):
+                raise UnreadableConversation(f"state.{name}", FOREIGN)
+        if messages.values and not claims(messages.values[-1]):
+            raise UnreadableConversation(f"message {messages.numbers[-1]}", FOREIGN)
         self._take(snapshot)
         self.discard()
 
@@ -83,9 +90,20 @@ class WorkingCopy(Generic[S]):
     def touched(self) -> bool:
         return self._fields is not None or self._log is not None
 
+    def is_as_stored(self) -> bool:
+        """Say, at little cost, that a commit surely would have nothing to send; in doubt, False."""
+        fields, log = self._fields, self._log
+        return (
+            self._unsure is None
+            and (fields is None or fields.are_as_stored())
+            and (log is None or log.is_as_stored())
+        )
+
     @property
     def differs(self) -> bool:
         """Whether a commit would have anything to send, or to refuse."""
+        if self.is_as_stored():
+            return False
         try:
             return self.collect() is not None
         except UnsupportedEdit:

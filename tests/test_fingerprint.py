@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jv_session_mw.fingerprint import fingerprint, fingerprints
+from jv_session_mw.fingerprint import fingerprint, print_of, prints_of, value_of
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 plain = st.recursive(
@@ -39,13 +39,22 @@ def test_a_copy_has_the_same_fingerprint_whoever_holds_its_parts(values: list[An
 
 
 @given(st.lists(plain), st.lists(plain))
-def test_the_fingerprint_of_a_sum_is_the_sum_of_the_fingerprints(
+def test_the_fingerprint_of_a_sum_is_the_sum_of_the_prints_of(
     one: list[Any], other: list[Any]
 ) -> None:
     whole, first, second = fingerprint(one + other), fingerprint(one), fingerprint(other)
     assert first is not None
     assert second is not None
     assert whole == first + second
+
+
+@given(plain)
+def test_a_fingerprint_of_one_value_makes_it_again_as_a_copy(value: object) -> None:
+    print = print_of([value])
+    assert print is not None
+    again, third = value_of(print), value_of(print)
+    assert repr(again) == repr([value])
+    assert again is not third
 
 
 @given(plain, plain)
@@ -74,7 +83,7 @@ ALIKE: list[tuple[object, object]] = [
 @pytest.mark.parametrize(("one", "other"), ALIKE)
 def test_what_only_looks_equal_has_another(one: object, other: object) -> None:
     assert fingerprint([one]) != fingerprint([other])
-    assert fingerprints({"a": one}) != fingerprints({"a": other})
+    assert prints_of({"a": one}) != prints_of({"a": other})
 
 
 NOT_PLAIN: list[object] = [
@@ -90,8 +99,8 @@ NOT_PLAIN: list[object] = [
 def test_what_is_not_plain_has_none(value: object) -> None:
     assert fingerprint([value]) is None
     assert fingerprint([{"deep": [value]}]) is None
-    found = fingerprints({"plain": [1], "not": value})
-    assert found == {"plain": fingerprints({"plain": [1]})["plain"], "not": None}
+    found = prints_of({"plain": [1], "not": value})
+    assert found == {"plain": prints_of({"plain": [1]})["plain"], "not": None}
 
 
 def test_what_holds_itself_has_none() -> None:
