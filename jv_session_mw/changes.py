@@ -4,6 +4,7 @@ Values are bytes here. A backend neither decodes them nor knows what a conversat
 """
 
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -93,9 +94,7 @@ class Changes(Struct, gc=False):
     birth: str = ""
 
     def empty(self) -> bool:
-        return not (
-            self.appended or self.fields or self.removed or self.revive or self.edits_log()
-        )
+        return not (self.appended or self.fields or self.removed or self.revive or self.edits_log())
 
     def edits_log(self) -> bool:
         """Whether more is done to the log than to append to it."""
@@ -103,8 +102,8 @@ class Changes(Struct, gc=False):
 
 
 def new_commit_id() -> str:
-    """Return an id that no other commit has: 72 random bits, in 18 hexadecimal digits."""
-    return os.urandom(9).hex()
+    """Return an id that no other commit has: 72 random bits, in 12 URL-safe characters."""
+    return urlsafe_b64encode(os.urandom(9)).decode()
 
 
 class Rules(Struct, frozen=True, gc=False):
@@ -151,12 +150,11 @@ class Condition(Struct, frozen=True, gc=False):
     in_memory: int = 0
 
 
-def after(
-    snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int
-) -> Snapshot | None:
-    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages (0: all).
+def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:
+    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages.
 
-    None when that cannot be told: somebody else has changed it meanwhile, or the log was edited.
+    A window of 0 is all of them. None when that cannot be told: somebody else has
+    changed it meanwhile, or the log was edited.
     """
     if outcome.version != snapshot.version + 1 or outcome.conflicts:
         return None

@@ -248,8 +248,9 @@ class SocketExchange(Exchange):
         conversation: Conversation[Any],
         presented: Presented,
         deadline: Deadline,
-        receive: Receive,
         send: Send,
+        *,
+        receive: Receive,
     ) -> None:
         super().__init__(policy, conversation, presented, deadline, send)
         self._receive = receive

@@ -34,7 +34,7 @@ class InFlight:
         return await asyncio.shield(self.spawn(work))
 
     def begin(self) -> None:
-        """Make `drain` wait for one more `end`: of an exchange, whose last commit is still to come."""
+        """Let `drain` wait for one more `end`, of an exchange whose last commit may still come."""
         loop = asyncio.get_running_loop()
         self._exchanges[loop] = self._exchanges.get(loop, 0) + 1
 

@@ -77,7 +77,7 @@ class Messages(list[Message]):
         return list, (list(self),)
 
     # Whoever gets hold of a message may change it; until somebody has, there is nothing to compare.
-    # Who removes or replaces one has it noted too, so that until then the loaded ones are the first.
+    # Who removes or replaces one has that noted too: until then the loaded ones are the first ones.
 
     def look(self) -> None:
         """Note what the loaded messages are, before anybody can change one of them."""

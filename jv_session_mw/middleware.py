@@ -99,7 +99,7 @@ class ConversationMiddleware:
                 await self._http(exchange, scope, receive, send)
             else:
                 socket = SocketExchange(
-                    self._policy, conversation, presented, deadline, receive, send
+                    self._policy, conversation, presented, deadline, send, receive=receive
                 )
                 await self._socket(socket, scope, send)
         finally:

@@ -9,7 +9,7 @@ from jv_session_mw.backends.entry import Entry, measured
 class Bounded:
     """What memory keeps, and what it weighs. An expired entry is dropped when it is met."""
 
-    __slots__ = ("by_key", "_clock", "_max_bytes", "_max_entries", "size")
+    __slots__ = ("_clock", "_max_bytes", "_max_entries", "by_key", "size")
 
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self.by_key: OrderedDict[str, Entry] = OrderedDict()

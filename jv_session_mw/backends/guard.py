@@ -3,8 +3,8 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine
-from typing import Never, TypeAlias, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.breaker import Backoff, Breaker
@@ -15,8 +15,6 @@ from jv_session_mw.telemetry import suppress_instrumentation
 logger = logging.getLogger("jv_session_mw")
 
 T = TypeVar("T")
-
-Call: TypeAlias = Coroutine[object, object, T]
 
 PROBE_BASE_SECONDS = 0.1
 PROBE_CAP_SECONDS = 2.0
@@ -55,44 +53,49 @@ class GuardedBackend:
     def condition(self) -> Condition:
         return Condition(last_error=self.last_error)
 
-    def load(
+    async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
-    ) -> Call[Snapshot]:
-        return self._refusal(timeout) or self._ask(self._backend.load(key, window, timeout, known))
+    ) -> Snapshot:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.load(key, window, timeout, known))
 
-    def older(self, key: str, before: int, count: int, timeout: float) -> Call[Stretch]:
-        return self._refusal(timeout) or self._ask(self._backend.older(key, before, count, timeout))
+    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.older(key, before, count, timeout))
 
-    def commit(self, key: str, changes: Changes, timeout: float) -> Call[Outcome]:
-        return self._refusal(timeout) or self._ask(self._backend.commit(key, changes, timeout))
+    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.commit(key, changes, timeout))
 
-    def touch(self, key: str, timeout: float) -> Call[int]:
-        return self._refusal(timeout) or self._ask(self._backend.touch(key, timeout))
+    async def touch(self, key: str, timeout: float) -> int:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.touch(key, timeout))
 
-    def delete(self, key: str, timeout: float) -> Call[bool]:
-        return self._refusal(timeout) or self._ask(self._backend.delete(key, timeout))
+    async def delete(self, key: str, timeout: float) -> bool:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.delete(key, timeout))
 
-    def has(self, key: str, timeout: float) -> Call[bool]:
-        return self._refusal(timeout) or self._ask(self._backend.has(key, timeout))
+    async def has(self, key: str, timeout: float) -> bool:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.has(key, timeout))
 
-    def keys(self, timeout: float) -> Call[list[str]]:
-        return self._refusal(timeout) or self._ask(self._backend.keys(timeout))
+    async def keys(self, timeout: float) -> list[str]:
+        self._refuse_early(timeout)
+        return await self._ask(self._backend.keys(timeout))
 
-    def _refusal(self, timeout: float) -> Call[Never] | None:
+    def _refuse_early(self, timeout: float) -> None:
         if timeout <= 0:  # the request has spent its time; that says nothing new of the store
-            return _refuse(StoreUnavailable("the time for the store is spent", reason="deadline"))
+            raise StoreUnavailable("the time for the store is spent", reason="deadline")
         if not self._breaker.is_open:
-            return None
+            return
         self._start_probe()
-        return _refuse(
-            StoreUnavailable(
-                f"the conversation store is away: {self.last_error}",
-                reason="breaker_open",
-                retry_after=PROBE_CAP_SECONDS,
-            )
+        raise StoreUnavailable(
+            f"the conversation store is away: {self.last_error}",
+            reason="breaker_open",
+            retry_after=PROBE_CAP_SECONDS,
         )
 
-    async def _ask(self, call: Call[T]) -> T:
+    async def _ask(self, call: Awaitable[T]) -> T:
         try:
             answer = await call
         except StoreUnavailable as error:
@@ -142,7 +145,3 @@ class GuardedBackend:
         self.is_away = False
         self.last_error = None
         logger.info("conversation store back: new conversations use it again")
-
-
-async def _refuse(error: StoreUnavailable) -> Never:
-    raise error

@@ -46,7 +46,9 @@ VISIBLE: dict[str, Damage] = {
     "newer layout": lambda database, key: database.do("HSET", key, "@", "3 1 1 1 0 a a=1,1"),
     "no meta": lambda database, key: database.do("HDEL", key, "@"),
     "no version": lambda database, key: database.do("HSET", key, "@", "2  1 1 0 a a=1,1"),
-    "version is no number": lambda database, key: database.do("HSET", key, "@", "2 x 1 1 0 a a=1,1"),
+    "version is no number": lambda database, key: database.do(
+        "HSET", key, "@", "2 x 1 1 0 a a=1,1"
+    ),
     "newer codec": lambda database, key: database.do("HSET", key, ".mark", b'j2;"newer"'),
     "no codec": lambda database, key: database.do("HSET", key, ".mark", b"\xff\xfe\x00"),
     "pickle": lambda database, key: database.do("HSET", key, ".mark", pickle.dumps({"a": 1})),

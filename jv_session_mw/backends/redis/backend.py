@@ -31,9 +31,9 @@ from jv_session_mw.changes import (
     Snapshot,
     Stretch,
 )
-from jv_session_mw.errors import StoreUnavailable
 
 SCAN_COUNT = 500
+EDGES = 2  # messages, which are sent in any case
 FEW_BYTES = DIGEST_DIGITS = 16
 
 
@@ -82,23 +82,23 @@ class RedisBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        had = known.messages
-        version = known.version if 2 < len(had.values) == min(window, known.total) else 0
+        had, head = known.messages, f"{-window}"
+        if EDGES < len(had.values) == min(window, known.total):
+            head = f"{-window} {known.version} {known.birth} {known.total}"
         started = time.monotonic()
-        reply = await self._send(
-            timeout, "EVALSHA", scripts.LOAD, 3, *redis_keys(self._prefix, key),
-            -window, version, known.birth, known.total,
-        )  # fmt: skip
+        hash, log, tombstone = redis_keys(self._prefix, key)
+        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, hash, log, tombstone, head)
         answer = cast("list[Reply]", reply)
         status = answer[0]
-        if status == b"missing" or status == b"deleted":
-            return DELETED if status == b"deleted" else MISSING
-        _, ttl_ms, total, fields, log = cast(
-            "tuple[bytes, int, int, list[bytes], list[bytes]]", answer
-        )
+        if status == b"missing":
+            return MISSING
+        if status == b"deleted":
+            return DELETED
+        ttl_ms, total = cast("int", answer[1]), cast("int", answer[2])
+        fields, elements = cast("list[bytes]", answer[3]), cast("list[bytes]", answer[4])
         if status == b"found":
-            return read_snapshot(ttl_ms, total, fields, read_messages(log))
-        if log == edges(had):
+            return read_snapshot(ttl_ms, total, fields, read_messages(elements))
+        if elements == edges(had):
             return read_snapshot(ttl_ms, total, fields, had)
         # Somebody has written into the log by hand.
         return await self.load(key, window, timeout + started - time.monotonic())
@@ -135,8 +135,9 @@ class RedisBackend:
         cursor: Argument = 0
         while True:
             reply = await self._send(timeout, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            cursor, names = cast("tuple[bytes, list[bytes]]", reply)
-            found.update(names)
+            answer = cast("list[Reply]", reply)
+            cursor = cast("bytes", answer[0])
+            found.update(cast("list[bytes]", answer[1]))
             if int(cursor) == 0:
                 keys = (key_of(self._prefix, name) for name in found)
                 return [key for key in keys if key is not None]

@@ -52,7 +52,7 @@ class Batcher:
         self._due = math.inf
 
     def send(self, command: Command, timeout: float) -> asyncio.Future[Reply]:
-        """Queue *command* and return the future of its reply, which has one after *timeout* seconds.
+        """Queue *command* and return the future of its reply, which fails after *timeout* seconds.
 
         Every command given here may be sent twice, when a connection breaks before its reply:
         each must change nothing the second time.

@@ -25,8 +25,8 @@ _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ign
 class Waiting(Struct):
     """A command, as it was given and as it is sent, and whoever waits for its reply.
 
-    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is that
-    of the request, so that a span made on its behalf has a parent in its trace.
+    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is
+    that of the request, so that a span made on its behalf has a parent in its trace.
     """
 
     command: Command
@@ -45,9 +45,7 @@ class Waiting(Struct):
             self.reply.set_exception(_ours(error))
 
 
-def waiting(
-    command: Command, reply: asyncio.Future[Reply], timeout: float, due: float
-) -> Waiting:
+def waiting(command: Command, reply: asyncio.Future[Reply], timeout: float, due: float) -> Waiting:
     """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
     return Waiting(command, _pack(command), reply, timeout, due, contextvars.copy_context())
 
