@@ -37,20 +37,8 @@ class Conversation(Generic[S]):
     """
 
     __slots__ = (
-        "__weakref__",
-        "_channel",
-        "_commits",
-        "_copy",
-        "_id",
-        "_parent",
-        "_replies",
-        "_terms",
-        "asked_for_id",
-        "handed_out",
-        "is_loaded",
-        "is_new",
-        "known",
-        "owner",
+        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
+        "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -224,7 +212,7 @@ class Conversation(Generic[S]):
 
     @property
     def touched(self) -> bool:
-        """Whether state or messages have been looked at."""
+        """Whether state or messages were looked at."""
         return self._copy.touched
 
     async def load_within(self, deadline: Deadline) -> None:
@@ -262,11 +250,7 @@ class Conversation(Generic[S]):
 
     def is_fresh(self) -> bool:
         """Say that its TTL need not slide: there is none, or less than a tenth of it is over."""
-        if self._commits.closed or not self._copy.snapshot.version:
-            return True
-        # By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
-        left_ms = self._copy.expires_ms - time.time() * 1000
-        return left_ms > self._terms.rules.ttl_ms * TOUCH_BELOW
+        return self.deleted or self._copy.expires_after(self._terms.rules.ttl_ms * TOUCH_BELOW)
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read."""

@@ -123,19 +123,10 @@ class HttpExchange(Exchange):
     Source: ASGI specification, HTTP, "Response Start".
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: Conversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        send: Send,
-    ) -> None:
-        super().__init__(policy, conversation, presented, deadline, send)
-        self._start: Message | None = None
-        self._expects_trailers = False
-        self._ended = False
-        self._token_is_out = False
+    _start: Message | None = None
+    _expects_trailers = False
+    _ended = False
+    _token_is_out = False
 
     async def send(self, message: Message) -> None:
         """Let *message* through once what it promises is stored."""

@@ -8,8 +8,7 @@ Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.co
 import hashlib
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Token
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -291,13 +290,3 @@ class StoreCall:
         else:
             self.span.set_attribute(CANCELLED, True)
         return name
-
-
-@contextmanager
-def suppress_instrumentation() -> Generator[None]:
-    """Keep other instrumentations quiet inside; the plain key is the one that they honour."""
-    token = context.attach(context.set_value("suppress_instrumentation", True))
-    try:
-        yield
-    finally:
-        context.detach(token)

@@ -99,6 +99,13 @@ class WorkingCopy(Generic[S]):
             and (log is None or log.is_as_stored())
         )
 
+    def expires_after(self, ms: float) -> bool:
+        """Say whether more than *ms* of the TTL remain, or there is none.
+
+        By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
+        """
+        return not self.snapshot.version or self.expires_ms - time.time() * 1000 > ms
+
     @property
     def differs(self) -> bool:
         """Whether a commit would have anything to send, or to refuse."""

@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
         "keys",
         "settings",
         "telemetry",
+        "suppression",
         "health",
         "inflight",
         "backends.base",

@@ -27,7 +27,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 SECRET = "for the tests of the documentation only"
 
 # What differs from run to run: commit ids, milliseconds, and a TTL that runs.
-VARYING = re.compile(r"\b[0-9a-f]{18}\b|\b1\d{12}\b|\b3(?:5\d\d|600)\b")
+VARYING = re.compile(r"(?<![\w-])[\w-]{12}(?![\w-])|\b1\d{12}\b|\b3(?:5\d\d|600)\b")
 
 
 class Block(NamedTuple):

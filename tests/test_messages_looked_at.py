@@ -143,3 +143,23 @@ def test_older_messages_that_came_in_may_be_changed() -> None:
     assert reader.commit() is not None
     assert [m["content"] for m in reader.stored()] == [0, 1, 2, 3, "changed", 5, 6, 7, 8, 9]
     assert reader.commit() is None
+
+
+REMOVALS: dict[str, Callable[[Messages], object]] = {
+    "replace": lambda messages: messages.__setitem__(1, say("new")),
+    "replace a slice": lambda messages: messages.__setitem__(slice(1, 3), [say("new")]),
+    "delete": lambda messages: messages.__delitem__(1),
+    "delete a slice": lambda messages: messages.__delitem__(slice(0, 2)),
+    "pop": lambda messages: messages.pop(0),
+    "remove": lambda messages: messages.remove(say(2)),
+}
+
+
+@pytest.mark.parametrize("way", REMOVALS)
+def test_what_is_removed_is_seen_though_as_many_are_appended(handle: Handle, way: str) -> None:
+    REMOVALS[way](handle.messages)
+    handle.messages.extend(say("more") for _ in range(4 - len(handle.messages)))
+    expected = list(handle.messages.copy())
+    assert handle.commit() is not None
+    assert handle.stored() == expected
+    assert handle.commit() is None

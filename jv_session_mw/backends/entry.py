@@ -30,6 +30,23 @@ class Entry(Struct):
     commits: list[tuple[str, Outcome]] = []
 
 
+def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
+    """Return what keeps *snapshot*; the bytes are shared, the containers are not."""
+    numbers = list(snapshot.messages.numbers)
+    return Entry(
+        version=snapshot.version,
+        birth=snapshot.birth,
+        created_ms=snapshot.created_ms,
+        expires=expires,
+        dies=dies,
+        fields=dict(snapshot.fields),
+        numbers=numbers,
+        messages=list(snapshot.messages.values),
+        next_seq=numbers[-1] + 1 if numbers else 1,
+        unseen=snapshot.total - len(numbers),
+    )
+
+
 def measured(entry: Entry) -> int:
     """Return the bytes that *entry* takes, by estimate."""
     size = ENTRY_OVERHEAD_BYTES

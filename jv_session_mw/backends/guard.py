@@ -10,7 +10,7 @@ from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.breaker import Backoff, Breaker
 from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
-from jv_session_mw.telemetry import suppress_instrumentation
+from jv_session_mw.suppression import suppress_instrumentation
 
 logger = logging.getLogger("jv_session_mw")
 

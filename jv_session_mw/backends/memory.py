@@ -11,6 +11,7 @@ from jv_session_mw.backends.entry import (
     REMEMBERED_COMMITS,
     Entry,
     conflicts,
+    entry_of,
     measured,
     rewrite,
 )
@@ -152,19 +153,9 @@ class MemoryBackend:
         self.forget(key)
         self._tombstones.take_away(key)
         now = self._clock() if at is None else at
-        entry = Entry(
-            version=snapshot.version,
-            birth=snapshot.birth,
-            created_ms=snapshot.created_ms,
-            expires=now + snapshot.ttl_ms / 1000,
-            dies=self._end_of_life(snapshot.created_ms, now),
-            fields=dict(snapshot.fields),
-            numbers=list(snapshot.messages.numbers),
-            messages=list(snapshot.messages.values),
-            next_seq=snapshot.messages.numbers[-1] + 1 if snapshot.messages else 1,
-            unseen=snapshot.total - len(snapshot.messages),
-            commits=list(commits),
-        )
+        expires, dies = now + snapshot.ttl_ms / 1000, self._end_of_life(snapshot.created_ms, now)
+        entry = entry_of(snapshot, expires, dies)
+        entry.commits.extend(commits)
         entry.size = measured(entry)
         self._entries.put(key, entry)
 

@@ -180,6 +180,16 @@ def values(snapshot: Snapshot) -> list[bytes]:
     return list(snapshot.messages.values)
 
 
+def same(one: Snapshot, other: Snapshot) -> bool:
+    """Say whether both are one but for the TTL, which goes on between two loads."""
+
+    def told(snapshot: Snapshot) -> tuple[object, ...]:
+        messages = list(snapshot.messages)
+        return (snapshot.version, snapshot.birth, snapshot.total, snapshot.fields, messages)
+
+    return told(one) == told(other)
+
+
 async def eventually(holds: Callable[[], bool]) -> None:
     """Return once *holds* does; fail after ten seconds."""
     for _ in range(1_000):
