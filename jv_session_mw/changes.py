@@ -96,6 +96,15 @@ class Changes(Struct, gc=False):
     def empty(self) -> bool:
         return not (self.appended or self.fields or self.removed or self.revive or self.edits_log())
 
+    def applied_to(self, fields: dict[str, bytes]) -> dict[str, bytes]:
+        """Return *fields* with those set and without those removed; *fields* itself if none is."""
+        if not (self.fields or self.removed):
+            return fields
+        changed = fields | {name: put.value for name, put in self.fields.items()}
+        for name in self.removed:
+            changed.pop(name, None)
+        return changed
+
     def edits_log(self) -> bool:
         """Whether more is done to the log than to append to it."""
         return bool(self.replaced or self.dropped or self.cleared)
@@ -160,11 +169,6 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
         return None
     if changes.birth != snapshot.birth or changes.edits_log() or changes.revive:
         return None
-    fields = snapshot.fields
-    if changes.fields or changes.removed:
-        fields = fields | {name: put.value for name, put in changes.fields.items()}
-        for name in changes.removed:
-            fields.pop(name, None)
     messages = snapshot.messages
     if changes.appended:
         messages = messages.extended(outcome.first_seq, changes.appended)
@@ -176,7 +180,7 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
         created_ms=outcome.created_ms,
         ttl_ms=outcome.ttl_ms,
         total=outcome.total,
-        fields=fields,
+        fields=changes.applied_to(snapshot.fields),
         messages=messages,
         birth=outcome.birth,
     )

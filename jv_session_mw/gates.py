@@ -46,12 +46,15 @@ class Exchange:
         conversation: Conversation[Any],
         presented: Presented,
         deadline: Deadline,
+        *,
+        receive: Receive,
         send: Send,
     ) -> None:
         self.policy = policy
         self.conversation = conversation
         self.presented = presented
         self.deadline = deadline
+        self.take = receive
         self.forward = send
         self.started = False
         self.failure: SessionError | None = None
@@ -98,7 +101,7 @@ class Exchange:
         which waits for the task.
         """
         self.conversation.interrupt_replies()
-        if self.conversation.is_as_stored() or not self.conversation.may_be_unsaved:
+        if not self.conversation.may_be_unsaved:
             return
         last = self.policy.inflight.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):
@@ -233,20 +236,8 @@ class SocketExchange(Exchange):
     raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: Conversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        send: Send,
-        *,
-        receive: Receive,
-    ) -> None:
-        super().__init__(policy, conversation, presented, deadline, send)
-        self._receive = receive
-        self._in_turn = False
-        self.closed = False
+    _in_turn = False
+    closed = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
@@ -260,7 +251,7 @@ class SocketExchange(Exchange):
     async def receive(self) -> Message:
         """End the turn that the last message began, then wait for the next one."""
         await self._end_turn()
-        message = await self._receive()
+        message = await self.take()
         self._in_turn = message["type"] == "websocket.receive"
         self.closed = message["type"] == "websocket.disconnect"
         return message

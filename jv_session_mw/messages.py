@@ -109,9 +109,11 @@ class Messages(list[Message]):
     def __setitem__(self, index: SupportsIndex, message: Message, /) -> None: ...
     @overload
     def __setitem__(self, index: slice, messages: Iterable[Message], /) -> None: ...
-    def __setitem__(self, index: Any, value: Any, /) -> None:
+    def __setitem__(
+        self, index: SupportsIndex | slice, value: Message | Iterable[Message], /
+    ) -> None:
         self.look()
-        super().__setitem__(index, value)
+        super().__setitem__(index, value)  # type: ignore[index, assignment] # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def __delitem__(self, index: SupportsIndex | slice, /) -> None:
         self.look()

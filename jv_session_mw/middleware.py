@@ -95,11 +95,13 @@ class ConversationMiddleware:
         inflight.begin()
         try:
             if scope["type"] == "http":
-                exchange = HttpExchange(self._policy, conversation, presented, deadline, send)
+                exchange = HttpExchange(
+                    self._policy, conversation, presented, deadline, receive=receive, send=send
+                )
                 await self._http(exchange, scope, receive, send)
             else:
                 socket = SocketExchange(
-                    self._policy, conversation, presented, deadline, send, receive=receive
+                    self._policy, conversation, presented, deadline, receive=receive, send=send
                 )
                 await self._socket(socket, scope, send)
         finally:

@@ -187,11 +187,7 @@ class WorkingCopy(Generic[S]):
         if outcome.status != "committed":
             return
         changes, messages = delta.changes, self.snapshot.messages
-        fields = self.snapshot.fields
-        if changes.fields or changes.removed:
-            fields = fields | {name: put.value for name, put in changes.fields.items()}
-            for name in changes.removed:
-                fields.pop(name, None)
+        fields = changes.applied_to(self.snapshot.fields)
         if self._fields is not None:
             self._fields.absorb(changes, fields, delta.state)
         if self._log is not None and delta.log is not None:

@@ -39,7 +39,7 @@ def test_a_copy_has_the_same_fingerprint_whoever_holds_its_parts(values: list[An
 
 
 @given(st.lists(plain), st.lists(plain))
-def test_the_fingerprint_of_a_sum_is_the_sum_of_the_prints_of(
+def test_the_fingerprint_of_a_sum_is_the_sum_of_the_fingerprints(
     one: list[Any], other: list[Any]
 ) -> None:
     whole, first, second = fingerprint(one + other), fingerprint(one), fingerprint(other)

@@ -3,7 +3,7 @@
 import pytest
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Changes, Snapshot
+from jv_session_mw.changes import Changes, Put, Snapshot
 from tests.backends.harness import KEY, TIMEOUT, appends, commit, commit_id, load, same, values
 
 WINDOW = 5
@@ -35,6 +35,15 @@ async def test_what_is_known_of_an_earlier_conversation_is_no_answer(backend: Ba
     known = await load(backend, window=WINDOW)
     await backend.delete(KEY, TIMEOUT)
     assert (await again(backend, known)).deleted
-    other = Changes(commit_id(), 0, appended=LONG[::-1], revive=True)
-    await commit(backend, other)
-    assert values(await again(backend, known)) == LONG[::-1][-WINDOW:]
+    # As long, of the same version, and with the same ends.
+    other = [*LONG[:-2], b"other", LONG[-1]]
+    await commit(backend, Changes(commit_id(), 0, appended=other, revive=True))
+    assert values(await again(backend, known)) == other[-WINDOW:]
+
+
+async def test_a_message_that_was_replaced_meanwhile_is_brought(backend: Backend) -> None:
+    await commit(backend, appends(0, *LONG))
+    known = await load(backend, window=WINDOW)
+    number = known.messages.numbers[-2]
+    await commit(backend, Changes(commit_id(), 1, replaced={number: Put(b"new", LONG[-2])}))
+    assert values(await again(backend, known)) == [*LONG[-WINDOW:-2], b"new", LONG[-1]]

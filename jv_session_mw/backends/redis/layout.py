@@ -17,7 +17,7 @@ DIGITS = 15  # what a number of Lua holds exactly
 
 # Layout, version, created, next number, end of life, birth, and the last commits, of which a commit
 # looks at every one.
-_META = re.compile(rb"2 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)(?: +[\w-]+=\d+,\d+)* *")
+_META = re.compile(rb"2 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)(?: [\w-]+=\d+,\d+)+")
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:

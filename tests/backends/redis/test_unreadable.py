@@ -138,9 +138,17 @@ async def test_a_load_of_corrupt_meta_fails_and_writes_nothing(
     assert stored.everything() == before
 
 
-async def test_meta_that_is_lost_is_not_made_up(backend: RedisBackend, stored: Bytes) -> None:
+@pytest.mark.parametrize("word", [None, *range(COMMIT + 1)])
+async def test_meta_that_is_lost_is_not_made_up(
+    backend: RedisBackend, stored: Bytes, word: int | None
+) -> None:
     await create(backend)
-    stored.do("HDEL", HASH, "@")
+    if word is None:
+        stored.do("HDEL", HASH, "@")
+    else:
+        words = stored.meta()
+        del words[word]
+        stored.do("HSET", HASH, "@", b" ".join(words))
     before = stored.everything()
     await expect_unreadable(backend, sets(1, a=b"2"))
     with pytest.raises(UnreadableConversation):

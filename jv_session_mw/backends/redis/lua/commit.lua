@@ -38,6 +38,7 @@ local function whole(digits)
 end
 
 local function are_commits(text)
+  if text == '' then return false end
   for done in string.gmatch(text, '%S+') do
     if not string.match(done, '^[%w_-]+=%d+,%d+$') then return false end
   end
