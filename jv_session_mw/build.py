@@ -9,8 +9,18 @@ from typing_extensions import TypeVar
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.topology import (
+    Client,
+    Connect,
+    Credentials,
+    Options,
+    line_of,
+    line_to,
+    time_outs,
+)
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import Codec, JsonCodec
 from jv_session_mw.errors import ConfigurationError
@@ -22,21 +32,28 @@ from jv_session_mw.telemetry import Telemetry
 S = TypeVar("S", default=dict[str, Any])
 
 A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds of a TTL in 64 bits
-PARTS = frozenset({"host", "port", "db", "password", "tls"})
+PARTS = frozenset({"host", "port", "db", "username", "password", "tls"})
 
-# Whoever waits gives up at the deadline. The connection is given as much again, for a reply that
-# this process was too busy to read; one that comes later still could be taken for another's.
+# Half of the deadline is left for the question to be asked again over another connection. Whoever
+# waits gives up at the deadline. The connection is given as much again, for a reply that this
+# process was too busy to read.
+DEADLINES_TO_DOUBT = 0.5
 DEADLINES_FOR_A_CONNECTION = 2
 
 
 class RedisConversationStore(ConversationStore[S], Generic[S]):
     """Conversations in Redis 6.2 or newer, or Valkey.
 
-    *url* (`redis://`, `rediss://` for TLS, `unix://`) wins over *host*, *port*, *db*, *password*
-    and *tls*. Times are in seconds. *window* is how many messages a load brings, *max_messages*
-    how many are kept. While the server is away, `fallback="memory"` serves from this process, and
-    what was written there stays there (`recovery="sticky"`); `fallback=None` raises
-    `StoreUnavailable`, which the middleware answers with 503.
+    *url* (`redis://`, `rediss://` for TLS, `unix://`, `redis+sentinel://host,host/service`,
+    `redis+cluster://host,host`) wins over *host*, *port*, *db*, *username*, *password* and *tls*.
+    *client*, a `redis.asyncio` client, tells the same instead; it is never used itself nor closed.
+    Times are in seconds. *window* is how many messages a load brings, *max_messages* how many are
+    kept. *wait_replicas* replicas must have a commit before it counts.
+
+    While the server is away, `fallback="memory"` serves from this process. What was written there
+    stays there (`recovery="sticky"`) or is applied to the server when it is back
+    (`recovery="replay"`). `fallback=None` raises `StoreUnavailable`, which the middleware answers
+    with 503.
 
     Raises `ConfigurationError` for what cannot work; it connects later, in `initialize()` or on
     first use.
@@ -49,8 +66,12 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         host: str = "localhost",
         port: int = 6379,
         db: int = 0,
+        username: str | None = None,
         password: str | None = None,
+        credential_provider: Credentials | None = None,
         tls: bool = False,
+        client: Client | None = None,
+        wait_replicas: int = 0,
         key_prefix: str = "conv:",
         ttl_seconds: float = 3600,
         max_lifetime_seconds: float | None = None,
@@ -75,19 +96,18 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         _require_whole("db", db, least=0)
         _require_seconds("connect_timeout", connect_timeout)
         _require_seconds("deadline", deadline)
-        address = Address(
-            url=url,
-            host=host,
-            port=port,
-            db=db,
-            password=password,
-            tls=tls,
-            connect_timeout=connect_timeout,
-            read_timeout=deadline * DEADLINES_FOR_A_CONNECTION,
+        _require_whole("wait_replicas", wait_replicas, least=0)
+        patience = Patience(
+            doubt=deadline * DEADLINES_TO_DOUBT,
+            end=deadline * DEADLINES_FOR_A_CONNECTION,
+            replicas=wait_replicas,
         )
-        redis = RedisBackend(
-            connector(address), rules, prefix=key_prefix, patience=address.read_timeout
-        )
+        ours = time_outs(connect_timeout, patience.end)
+        if credential_provider is not None:
+            ours = {**ours, "credential_provider": credential_provider}
+        parts = read_parts(host, port, db, username, password, tls=tls)
+        connect = _connect(url, client, ours) or line_to(parts, ours)
+        redis = RedisBackend(connect, rules, prefix=key_prefix, patience=patience)
         consequence = "memory serves" if fallback else "requests are answered with 503"
         guarded = GuardedBackend(redis, consequence=consequence)
         super().__init__(
@@ -151,6 +171,8 @@ def create_conversation_store(**options: Any) -> ConversationStore:
         "password": settings.password,
         "ttl_seconds": settings.ttl_seconds,
     }
+    if "client" in options:
+        del from_environment["url"]
     if settings.url and "url" not in options and PARTS & options.keys():
         raise ConfigurationError(
             f"REDIS_URL is set and would win over {', '.join(sorted(PARTS & options.keys()))}: "
@@ -179,6 +201,16 @@ async def reset_conversation_store() -> None:
     store, _process_store = _process_store, None
     if store is not None:
         await store.close()
+
+
+def _connect(url: str | None, client: Client | None, ours: Options) -> Connect | None:
+    if client is not None:
+        if url is not None:
+            raise ConfigurationError(
+                "url and client both say where the server is: give one of them"
+            )
+        return line_of(client, ours)
+    return None if url is None else line_to(read_url(url), ours)
 
 
 def _rules(

@@ -15,6 +15,8 @@ SessionError
 
 from collections.abc import Sequence
 
+WRITES_REFUSED = frozenset({"oom", "misconf", "readonly", "noreplicas"})
+
 
 class SessionError(Exception):
     """The root of every error of this package."""
@@ -65,6 +67,11 @@ class StoreUnavailable(StoreError):
         super().__init__(message)
         self.reason = reason
         self.retry_after = retry_after
+
+    @property
+    def only_writes(self) -> bool:
+        """Whether the store answers and can be read, and only refuses to write for now."""
+        return self.reason in WRITES_REFUSED
 
 
 class UnreadableConversation(StoreError):

@@ -3,7 +3,7 @@
 A server of a kind starts when the first test asks for it, and is empty when a test begins.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
@@ -30,13 +30,13 @@ class Servers:
             server.close()
 
 
-def new_server(kind: str, *, persistent: bool = False) -> RedisServer:
+def new_server(kind: str, *, persistent: bool = False, options: Sequence[str] = ()) -> RedisServer:
     binary = find_binary(kind)
     if binary is None:
         missing(f"the server {kind}")
     tries = 3
     while True:
-        server = RedisServer(kind, binary, persistent=persistent)
+        server = RedisServer(kind, binary, persistent=persistent, options=options)
         tries -= 1
         try:
             server.start()
@@ -82,8 +82,10 @@ def new_valkey() -> Generator[Callable[..., RedisServer]]:
     """Make servers of the test's own: `new_valkey(persistent=True)` keeps data over `restart()`."""
     made: list[RedisServer] = []
 
-    def make(kind: str = "valkey-9", *, persistent: bool = False) -> RedisServer:
-        made.append(new_server(kind, persistent=persistent))
+    def make(
+        kind: str = "valkey-9", *, persistent: bool = False, options: Sequence[str] = ()
+    ) -> RedisServer:
+        made.append(new_server(kind, persistent=persistent, options=options))
         return made[-1]
 
     yield make

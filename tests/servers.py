@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,10 +12,21 @@ import pytest
 
 from jv_session_mw.cli.binary import packaged_file
 from jv_session_mw.cli.ephemeral import spawn
-from jv_session_mw.cli.processes import GuardedProcess
-from jv_session_mw.cli.server import HOST, RunningServer, ask, free_port, inspect
+from jv_session_mw.cli.processes import GuardedProcess, poll_until
+from jv_session_mw.cli.server import (
+    HOST,
+    LOG,
+    RunningServer,
+    answers,
+    ask,
+    end_of_log,
+    free_port,
+    inspect,
+)
+from jv_session_mw.errors import SessionError
 
 KINDS = ("valkey-9", "redis-6.2", "redis-7")
+SENTINEL = ("--sentinel",)
 REQUIRED = os.environ.get("JV_SESSION_REQUIRE_SERVERS") == "1"
 
 
@@ -36,6 +48,17 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is not installed")
 
 
+def _spawn_sentinel(binary: Path, directory: Path, port: int) -> GuardedProcess:
+    configuration = directory / "sentinel.conf"  # it writes there what it learns
+    configuration.touch()
+    place = ("--bind", HOST, "--port", str(port), "--dir", directory)
+    process = GuardedProcess([binary, configuration, *SENTINEL, *place], directory / LOG)
+    if poll_until(lambda: not process.running or answers(port), seconds=20) and process.running:
+        return process
+    process.end()
+    raise SessionError(f"the sentinel did not start: {end_of_log(directory)}")
+
+
 class RedisServer:
     """One server at one port, which stays the same from start to start.
 
@@ -43,11 +66,19 @@ class RedisServer:
     It cannot outlive the test process.
     """
 
-    def __init__(self, kind: str, binary: Path, *, persistent: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        binary: Path,
+        *,
+        persistent: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
         self.kind = kind
         self.port = free_port()
         self._binary = binary
-        self._options = ("--appendonly", "yes", "--appendfsync", "always") if persistent else ()
+        kept = ("--appendonly", "yes", "--appendfsync", "always") if persistent else ()
+        self._options = (*kept, *options)
         self._directory = tempfile.TemporaryDirectory(prefix="jv-session-mw-test-")
         self._process: GuardedProcess | None = None
 
@@ -66,7 +97,10 @@ class RedisServer:
         """Start it and return when it answers; nothing happens when it runs already."""
         if self._process is None:
             directory = Path(self._directory.name)
-            self._process = spawn(self._binary, directory, self.port, *self._options)
+            if self._options == SENTINEL:
+                self._process = _spawn_sentinel(self._binary, directory, self.port)
+            else:
+                self._process = spawn(self._binary, directory, self.port, *self._options)
 
     def kill(self) -> None:
         """End it with SIGKILL, frozen or not, and return when it is gone: connections are reset."""
@@ -96,6 +130,26 @@ class RedisServer:
     def ask(self, command: str) -> str:
         """Send one inline command and return its answer as text; see `jv_session_mw.cli.server`."""
         return ask(self.port, command)
+
+    def do(self, *words: str) -> str:
+        """Send one command and return its answer as text."""
+        return self.ask(" ".join(words))
+
+    def info(self, section: str) -> str:
+        return self.do("INFO", section)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def is_primary(self) -> bool:
+        return self.is_running and "role:master" in self.info("replication")
+
+    @property
+    def node_id(self) -> str:
+        """Its name in a cluster."""
+        return self.do("CLUSTER", "MYID").strip()
 
     def inspect(self) -> RunningServer | None:
         return inspect(self.port, Path(self._directory.name))

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend
@@ -26,15 +26,28 @@ class GuardedBackend:
 
     The first failure of an outage is one WARNING and starts the probe; the probe's first success
     is one INFO and ends the outage. *consequence* says in the warning what happens meanwhile.
+
+    A store that answers and only refuses to write, because it is full or a replica, is not away: it
+    goes on being asked. That is one WARNING too, and over with the first commit that is taken.
+    *when_back* is called whenever either is over.
     """
 
-    def __init__(self, backend: Backend, *, consequence: str) -> None:
+    def __init__(
+        self, backend: Backend, *, consequence: str, when_back: Callable[[], object] = int
+    ) -> None:
         self._backend = backend
         self._consequence = consequence
         self._breaker = Breaker()
         self._probe: asyncio.Task[None] | None = None
-        self.is_away = False
+        self._is_out = False
+        self._refuses_writes = False
+        self.when_back = when_back
         self.last_error: str | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it does not answer, or does not write."""
+        return self._is_out or self._refuses_writes
 
     async def open(self, timeout: float) -> None:
         await self._ask(self._backend.open(timeout))
@@ -65,7 +78,9 @@ class GuardedBackend:
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.commit(key, changes, timeout))
+        outcome = await self._ask(self._backend.commit(key, changes, timeout))
+        self._wrote()
+        return outcome
 
     async def touch(self, key: str, timeout: float) -> int:
         self._refuse_early(timeout)
@@ -73,7 +88,9 @@ class GuardedBackend:
 
     async def delete(self, key: str, timeout: float) -> bool:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.delete(key, timeout))
+        existed = await self._ask(self._backend.delete(key, timeout))
+        self._wrote()
+        return existed
 
     async def has(self, key: str, timeout: float) -> bool:
         self._refuse_early(timeout)
@@ -108,18 +125,29 @@ class GuardedBackend:
         return answer
 
     def _failed(self, error: StoreUnavailable) -> None:
-        self._breaker.failed()
         self.last_error = str(error)
-        if not self.is_away:
-            self.is_away = True
-            logger.warning(
-                "conversation store away (%s): %s; %s until it answers again",
-                error.reason,
-                error,
-                self._consequence,
-            )
-            logger.debug("how the conversation store failed", exc_info=error)
+        if error.only_writes:
+            self._breaker.succeeded()
+            if not self._refuses_writes:
+                self._refuses_writes = True
+                self._warn("conversation store refuses to write (%s): %s; %s meanwhile", error)
+            return
+        self._breaker.failed()
+        if not self._is_out:
+            self._is_out = True
+            self._warn("conversation store away (%s): %s; %s until it answers again", error)
         self._start_probe()
+
+    def _warn(self, text: str, error: StoreUnavailable) -> None:
+        logger.warning(text, error.reason, error, self._consequence)
+        logger.debug("how the conversation store failed", exc_info=error)
+
+    def _wrote(self) -> None:
+        if self._refuses_writes:
+            self._refuses_writes = False
+            self.last_error = None
+            logger.info("conversation store writes again")
+            self.when_back()
 
     def _start_probe(self) -> None:
         loop = asyncio.get_running_loop()
@@ -142,6 +170,8 @@ class GuardedBackend:
                 else:
                     break
         self._breaker.close()
-        self.is_away = False
-        self.last_error = None
+        self._is_out = False
+        if not self._refuses_writes:
+            self.last_error = None
         logger.info("conversation store back: new conversations use it again")
+        self.when_back()

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
-
 from jv_session_mw import ids
-from jv_session_mw.backends.redis.connection import Address, connector
-from jv_session_mw.backends.redis.failures import FOREIGN, translate
+from jv_session_mw.backends.redis.address import read_parts, read_url
+from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
 from jv_session_mw.build import create_conversation_store
 from jv_session_mw.errors import StoreError, StoreUnavailable
 from jv_session_mw.settings import SECRET_KEYS, Settings
@@ -28,7 +27,8 @@ ADVICE = {
     "readonly": "this is a replica: let REDIS_URL name the primary",
 }
 
-ServerInfo = dict[str, str | int]
+ServerInfo = dict[str, str]
+PATIENCE = Patience(doubt=PATIENCE_SECONDS, end=PATIENCE_SECONDS)
 
 
 class Finding(NamedTuple):
@@ -73,11 +73,11 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 async def _server(settings: Settings) -> list[Finding]:
-    connect = connector(_address(settings))  # refuses a URL that could not even be shown
+    connect = _connect(settings)  # refuses a URL that could not even be shown
     where = _shown(settings)
     try:
         await _round_trip()
-        info = await _info(connect())
+        info = await _info(connect)
     except StoreUnavailable as error:
         return [Finding(f"{where}: {error}", ADVICE.get(error.reason, START), fatal=True)]
     except StoreError as error:
@@ -95,45 +95,45 @@ async def _round_trip() -> None:
             await store.delete(id)
 
 
-async def _info(client: Redis) -> ServerInfo:
+async def _info(connect: Connect) -> ServerInfo:
+    """Return what one of the primaries says of itself."""
+    line = connect(PATIENCE)
     try:
+        primary, *_ = await line.primaries(PATIENCE_SECONDS)
         # INFO takes one section up to Redis 6.2, so all of them are asked for.
-        return cast("ServerInfo", await client.info())  # pyright: ignore[reportUnknownMemberType]
-    except FOREIGN as error:
-        raise translate(error) from error
+        answer = cast("bytes", await primary.send(("INFO",), PATIENCE_SECONDS))
     finally:
-        await client.aclose()
+        await line.close()
+    facts = (fact.partition(":") for fact in answer.decode(errors="replace").splitlines())
+    return {name: value for name, colon, value in facts if colon}
 
 
 def _judge(info: ServerInfo) -> Iterator[Finding]:
-    name = str(info.get("server_name", "redis"))
-    version = str(info.get(f"{name}_version", info.get("redis_version", "0")))
+    name = info.get("server_name", "redis")
+    version = info.get(f"{name}_version", info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < OLDEST_SERVER:
         yield Finding(f"{name} {version} is too old", "use Redis 6.2 or newer, or Valkey", True)
     else:
         yield Finding(f"{name} {version}")
-    policy = str(info.get("maxmemory_policy", "noeviction"))
+    policy = info.get("maxmemory_policy", "noeviction")
     if policy.startswith("allkeys"):
         yield Finding(
             f"maxmemory-policy is {policy}: conversations are evicted when memory runs out",
             "use volatile-ttl, or a server of its own with noeviction",
         )
-    if not info.get("aof_enabled") and not info.get("rdb_last_save_time"):
+    if info.get("aof_enabled", "0") == "0" and info.get("rdb_last_save_time", "0") == "0":
         yield Finding("the server keeps nothing on disk", "appendonly yes survives a restart")
 
 
-def _address(settings: Settings) -> Address:
-    return Address(
-        url=settings.url,
-        host=settings.host,
-        port=settings.port,
-        db=settings.db,
-        password=settings.password,
-        tls=False,
-        connect_timeout=PATIENCE_SECONDS,
-        read_timeout=PATIENCE_SECONDS,
-    )
+def _connect(settings: Settings) -> Connect:
+    if settings.url is not None:
+        address = read_url(settings.url)
+    else:
+        address = read_parts(
+            settings.host, settings.port, settings.db, None, settings.password, tls=False
+        )
+    return line_to(address, time_outs(PATIENCE_SECONDS, PATIENCE_SECONDS))
 
 
 def _shown(settings: Settings) -> str:

@@ -11,9 +11,11 @@ from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.redis.address import read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.backends.redis.batching import Patience
 from jv_session_mw.backends.redis.layout import redis_keys
+from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
 from jv_session_mw.changes import Changes, Outcome, Put, Rules, Snapshot
 from tests.servers import RedisServer
 
@@ -23,6 +25,7 @@ HASH, LOG, TOMBSTONE = redis_keys(PREFIX, KEY)
 TTL_MS = 60_000
 LAYOUT, VERSION, CREATED, NEXT, DIES, BIRTH, COMMIT = range(7)  # the words of the meta field
 TIMEOUT = 10.0
+PATIENCE = Patience(doubt=TIMEOUT, end=TIMEOUT)
 
 
 class Clock:
@@ -130,21 +133,14 @@ def redis_backend(
     server: RedisServer, rules: Rules | None = None, *, prefix: str = PREFIX
 ) -> RedisBackend:
     """Return a backend on *server* whose own time-outs are never what a test meets."""
-    connect = connector(address(server.url))
-    return RedisBackend(connect, rules or Rules(TTL_MS), prefix=prefix, patience=TIMEOUT)
-
-
-def address(url: str, *, timeout: float = TIMEOUT) -> Address:
-    return Address(
-        url=url,
-        host="",
-        port=1,
-        db=0,
-        password=None,
-        tls=False,
-        connect_timeout=timeout,
-        read_timeout=timeout,
+    return RedisBackend(
+        connect(server.url), rules or Rules(TTL_MS), prefix=prefix, patience=PATIENCE
     )
+
+
+def connect(url: str) -> Connect:
+    """Return what makes a line to *url* whose own time-outs are never what a test meets."""
+    return line_to(read_url(url), time_outs(TIMEOUT, TIMEOUT))
 
 
 def commit_id() -> str:

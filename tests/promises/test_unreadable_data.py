@@ -43,11 +43,11 @@ VISIBLE: dict[str, Damage] = {
     "log is a string": log_replaced_by_string,
     "log is a hash": log_replaced_by_hash,
     "foreign hash": foreign_hash,
-    "newer layout": lambda database, key: database.do("HSET", key, "@", "3 1 1 1 0 a a=1,1"),
+    "newer layout": lambda database, key: database.do("HSET", key, "@", "4 1 1 1 0 a a=1,1,0"),
     "no meta": lambda database, key: database.do("HDEL", key, "@"),
-    "no version": lambda database, key: database.do("HSET", key, "@", "2  1 1 0 a a=1,1"),
+    "no version": lambda database, key: database.do("HSET", key, "@", "3  1 1 0 a a=1,1,0"),
     "version is no number": lambda database, key: database.do(
-        "HSET", key, "@", "2 x 1 1 0 a a=1,1"
+        "HSET", key, "@", "3 x 1 1 0 a a=1,1,0"
     ),
     "newer codec": lambda database, key: database.do("HSET", key, ".mark", b'j2;"newer"'),
     "no codec": lambda database, key: database.do("HSET", key, ".mark", b"\xff\xfe\x00"),

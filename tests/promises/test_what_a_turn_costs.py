@@ -9,7 +9,7 @@ from redis import Redis
 from starlette.types import Receive, Send
 
 from jv_session_mw import Conversation, RedisConversationStore
-from jv_session_mw.backends.redis.wire import PlainWire, Waiting
+from jv_session_mw.backends.redis.wire import PlainWire, Refused, Waiting
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.ids import TokenSigner
 from tests.promises.apps import KEYS
@@ -63,7 +63,7 @@ class Books:
         self._round_trips = 0
         exchange = PlainWire.exchange
 
-        async def counted(wire: PlainWire, batch: Sequence[Waiting]) -> list[Waiting]:
+        async def counted(wire: PlainWire, batch: Sequence[Waiting]) -> Refused:
             self._round_trips += 1
             return await exchange(wire, batch)
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
-from redis.asyncio import Redis
-
 from jv_session_mw.backends.redis import scripts
-from jv_session_mw.backends.redis.batching import Batcher
+from jv_session_mw.backends.redis.batching import Batcher, Patience
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
     edges,
@@ -19,7 +18,8 @@ from jv_session_mw.backends.redis.layout import (
     redis_keys,
     scan_pattern,
 )
-from jv_session_mw.backends.redis.wire import Argument, Reply
+from jv_session_mw.backends.redis.line import Line
+from jv_session_mw.backends.redis.wire import Argument, Command, Reply, too_few
 from jv_session_mw.changes import (
     DELETED,
     GONE,
@@ -40,15 +40,15 @@ FEW_BYTES = DIGEST_DIGITS = 16
 class RedisBackend:
     """Keeps conversations in Redis 6.2 or newer, or Valkey, without modules.
 
-    *connect* makes a client; it is called again when the event loop has changed, since a
-    connection belongs to the loop that opened it. A connection whose replies take longer than
-    *patience* seconds is given up.
+    *connect* makes a line; it is called again when the event loop has changed, since a
+    connection belongs to the loop that opened it.
     """
 
     def __init__(
-        self, connect: Callable[[], Redis], rules: Rules, *, prefix: str, patience: float
+        self, connect: Callable[[Patience], Line], rules: Rules, *, prefix: str, patience: Patience
     ) -> None:
         self._connect = connect
+        self._tags = itertools.count(1)
         self._prefix = prefix
         self._patience = patience
         self._ttl_ms = rules.ttl_ms
@@ -56,25 +56,28 @@ class RedisBackend:
             f"{rules.ttl_ms} {rules.lifetime_ms} {rules.max_messages} {int(rules.reject)} {LAYOUT}"
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: Redis | None = None
-        self._batcher: Batcher | None = None
+        self._line: Line | None = None
 
     async def open(self, timeout: float) -> None:
-        loads = [self._send(timeout, "SCRIPT", "LOAD", source) for source in scripts.SOURCES]
-        await asyncio.gather(*loads)
+        commands: list[Command] = [("SCRIPT", "LOAD", source) for source in scripts.SOURCES]
+        await self._everywhere(commands, timeout)
 
     async def close(self) -> None:
-        client, batcher, loop = self._client, self._batcher, self._loop
-        self._client = self._batcher = self._loop = None
-        if loop is not asyncio.get_running_loop():
-            return
-        if batcher is not None:
-            await batcher.close()
-        if client is not None:
-            await client.aclose()
+        line, loop = self._line, self._loop
+        self._line = self._loop = None
+        if line is not None and loop is asyncio.get_running_loop():
+            await line.close()
 
     async def ping(self, timeout: float) -> None:
-        await self._send(timeout, "PING")
+        """Return when every primary answers, and has the replicas that a commit would wait for."""
+        replicas = self._patience.replicas
+        if not replicas:
+            await self._everywhere([("PING",)], timeout)
+            return
+        milliseconds = max(1, round(timeout * 500))
+        for reply in await self._everywhere([("WAIT", replicas, milliseconds)], timeout):
+            if not isinstance(reply, int) or reply < replicas:
+                raise too_few(reply, replicas)
 
     def condition(self) -> Condition:
         return Condition()
@@ -82,20 +85,19 @@ class RedisBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        had, head = known.messages, f"{-window}"
+        had, known_there = known.messages, ""
         if EDGES < len(had.values) == min(window, known.total):
-            head = f"{-window} {known.version} {known.birth} {known.total}"
+            known_there = f" {known.version} {known.birth} {known.total}"
         started = time.monotonic()
-        hash, log, tombstone = redis_keys(self._prefix, key)
-        reply = await self._send(timeout, "EVALSHA", scripts.LOAD, 3, hash, log, tombstone, head)
-        answer = cast("list[Reply]", reply)
-        status = answer[0]
+        names = redis_keys(self._prefix, key)
+        answer = await self._run(timeout, scripts.LOAD, names, f"{-window}{known_there}")
+        status = answer[1]
         if status == b"missing":
             return MISSING
         if status == b"deleted":
             return DELETED
-        ttl_ms, total = cast("int", answer[1]), cast("int", answer[2])
-        fields, elements = cast("list[bytes]", answer[3]), cast("list[bytes]", answer[4])
+        ttl_ms, total = cast("int", answer[2]), cast("int", answer[3])
+        fields, elements = cast("list[bytes]", answer[4]), cast("list[bytes]", answer[5])
         if status == b"found":
             return read_snapshot(ttl_ms, total, fields, read_messages(elements))
         if elements == edges(had):
@@ -104,54 +106,71 @@ class RedisBackend:
         return await self.load(key, window, timeout + started - time.monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        _, log, _ = redis_keys(self._prefix, key)
-        reply = await self._send(timeout, "EVALSHA", scripts.OLDER, 1, log, before, count)
-        return read_messages(cast("list[bytes]", reply))
+        names = redis_keys(self._prefix, key)[1:2]
+        answer = await self._run(timeout, scripts.OLDER, names, f"{before} {count}")
+        return read_messages(cast("list[bytes]", answer[1]))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         names = redis_keys(self._prefix, key)
         head = f"{self._rules} {_head(changes)}"
-        reply = await self._send(
-            timeout, "EVALSHA", scripts.COMMIT, 3, *names, head, *_values(changes)
-        )
-        return _outcome(cast("list[Reply]", reply))
+        return _outcome(await self._run(timeout, scripts.COMMIT, names, head, *_values(changes)))
 
     async def touch(self, key: str, timeout: float) -> int:
         names = redis_keys(self._prefix, key)[:2]
-        reply = await self._send(timeout, "EVALSHA", scripts.TOUCH, 2, *names, self._ttl_ms, LAYOUT)
-        return cast("int", reply)
+        answer = await self._run(timeout, scripts.TOUCH, names, f"{self._ttl_ms} {LAYOUT}")
+        return cast("int", answer[1])
 
     async def delete(self, key: str, timeout: float) -> bool:
         names = redis_keys(self._prefix, key)
-        reply = await self._send(timeout, "EVALSHA", scripts.DELETE, 3, *names, self._ttl_ms)
-        return reply == 1
+        answer = await self._run(timeout, scripts.DELETE, names, f"{self._ttl_ms}")
+        return answer[1] == 1
 
     async def has(self, key: str, timeout: float) -> bool:
-        return await self._send(timeout, "EXISTS", redis_keys(self._prefix, key)[0]) == 1
+        command = ("EXISTS", redis_keys(self._prefix, key)[0])
+        return await self._current().send(command, timeout) == 1
 
     async def keys(self, timeout: float) -> list[str]:
+        primaries = await self._current().primaries(timeout)
+        found = await asyncio.gather(*(self._scan(primary, timeout) for primary in primaries))
+        keys = (key_of(self._prefix, name) for name in set[bytes]().union(*found))
+        return [key for key in keys if key is not None]
+
+    async def _scan(self, primary: Batcher, timeout: float) -> set[bytes]:
         pattern = scan_pattern(self._prefix)
         found: set[bytes] = set()
         cursor: Argument = 0
         while True:
-            reply = await self._send(timeout, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            answer = cast("list[Reply]", reply)
+            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            answer = cast("list[Reply]", await primary.send(command, timeout))
             cursor = cast("bytes", answer[0])
             found.update(cast("list[bytes]", answer[1]))
             if int(cursor) == 0:
-                keys = (key_of(self._prefix, name) for name in found)
-                return [key for key in keys if key is not None]
+                return found
 
-    def _send(self, timeout: float, *command: Argument) -> asyncio.Future[Reply]:
-        return self._current().send(command, timeout)
+    async def _everywhere(self, commands: list[Command], timeout: float) -> list[Reply]:
+        primaries = await self._current().primaries(timeout)
+        replies = [primary.send(command, timeout) for primary in primaries for command in commands]
+        return await asyncio.gather(*replies)
 
-    def _current(self) -> Batcher:
+    def _run(
+        self, timeout: float, script: str, names: tuple[str, ...], head: str, *rest: Argument
+    ) -> Awaitable[list[Reply]]:
+        """Run a script, whose answer begins with the first word of the head that it was given.
+
+        No other command on that connection had the same: a connection that is one reply ahead or
+        behind would give every request somebody else's conversation, and is found out.
+        """
+        tag = str(next(self._tags))
+        command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *rest)
+        answer = self._current().send(command, timeout, tag.encode())
+        return cast("Awaitable[list[Reply]]", answer)
+
+    def _current(self) -> Line:
         loop = asyncio.get_running_loop()
-        if self._batcher is None or self._loop is not loop:
+        if self._line is None or self._loop is not loop:
             self._loop = loop
-            self._client = self._connect()
-            self._batcher = Batcher(self._client, self._patience)
-        return self._batcher
+            self._line = self._connect(self._patience)
+        return self._line
 
 
 def _head(changes: Changes) -> str:
@@ -188,12 +207,12 @@ def _base(base: bytes | None) -> str | bytes:
 
 
 def _outcome(reply: list[Reply]) -> Outcome:
-    if reply[0] == b"gone":
+    if reply[1] == b"gone":
         return GONE
-    version, created_ms, ttl_ms, total, first_seq = cast("list[int]", reply[1:6])
-    birth, *conflicts = cast("list[bytes]", reply[6:])
+    version, created_ms, ttl_ms, total, first_seq = cast("list[int]", reply[2:7])
+    birth, *conflicts = cast("list[bytes]", reply[7:])
     return Outcome(
-        status="committed" if reply[0] == b"committed" else "conflict",
+        status="committed" if reply[1] == b"committed" else "conflict",
         version=version,
         birth=birth.decode(),
         created_ms=created_ms,

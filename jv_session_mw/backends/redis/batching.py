@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
@@ -15,6 +16,7 @@ from jv_session_mw.backends.redis.wire import (
     Argument,
     Command,
     PlainWire,
+    Refused,
     Reply,
     Waiting,
     WatchedWire,
@@ -28,6 +30,21 @@ LANES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
 STALL_SECONDS = 0.02
+SECONDS_BETWEEN_REDIALS = 1.0
+# Exactly these: a wrong password or a full server is no better the second time.
+WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.InvalidResponse})
+
+
+class Patience(Struct, frozen=True):
+    """How long a connection may be silent, in seconds.
+
+    After *doubt* its commands are sent over another one as well, and the first answer counts;
+    after *end* it is given up. *replicas* replicas must have a commit before it is answered.
+    """
+
+    doubt: float
+    end: float
+    replicas: int = 0
 
 
 class Batcher:
@@ -35,37 +52,40 @@ class Batcher:
 
     A request waits on a future, never on the socket: cancelling it leaves the connection in
     order, and a command whose request has gone before it was sent is not sent at all. At most
-    `LANES` pipelines are under way; meanwhile the next one grows, up to `DEPTH` commands. A
-    pipeline that takes longer than *patience* seconds is given up, and its connection with it.
+    `LANES` pipelines are under way; meanwhile the next one grows, up to `DEPTH` commands. One that
+    is silent for too long is doubted and makes room, as a connection may be dead where the server
+    is not.
     """
 
-    def __init__(self, client: Redis, patience: float) -> None:
+    def __init__(self, client: Redis, patience: Patience) -> None:
         self._client = client
         self._patience = patience
         self.loop = asyncio.get_running_loop()
         self._waiting: deque[Waiting] = deque()
         self._under_way: dict[Wire, list[Waiting]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
+        self._doubted: set[asyncio.Task[None]] = set()
         self._idle: list[Wire] = []
+        self._redialed = -math.inf
         self._starting = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._due = math.inf
 
-    def send(self, command: Command, timeout: float) -> asyncio.Future[Reply]:
+    def send(self, command: Command, timeout: float, tag: bytes = b"") -> asyncio.Future[Reply]:
         """Queue *command* and return the future of its reply, which fails after *timeout* seconds.
 
-        Every command given here may be sent twice, when a connection breaks before its reply:
-        each must change nothing the second time.
+        Every command given here may be sent twice, when a connection breaks or is silent before
+        its reply: each must change nothing the second time. A reply that does not begin with
+        *tag* is another command's, and ends its connection.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many store calls are waiting", reason="overload")
         reply: asyncio.Future[Reply] = self.loop.create_future()
         due = self.loop.time() + timeout
-        self._waiting.append(waiting(command, reply, timeout, due))
+        self._waiting.append(waiting(command, reply, timeout, due, tag))
         if due < self._due:
             self._set_alarm(due)
-        if self._starting * DEPTH < len(self._waiting) and len(self._lanes) < LANES:
-            self._open_lane()
+        self._open_lanes()
         return reply
 
     async def close(self) -> None:
@@ -114,7 +134,12 @@ class Batcher:
         if due < math.inf:
             self._set_alarm(due)
 
-    def _open_lane(self) -> None:
+    def _open_lanes(self) -> None:
+        """Open one more lane if more waits than those that are starting will take."""
+        if self._starting * DEPTH >= len(self._waiting):
+            return
+        if len(self._lanes) - len(self._doubted) >= LANES:
+            return
         self._starting += 1
         lane = self.loop.create_task(self._drive(), context=self._waiting[0].context)
         self._lanes.add(lane)
@@ -122,8 +147,9 @@ class Batcher:
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
         self._lanes.discard(lane)
-        if len(self._waiting) > self._starting * DEPTH and not self.loop.is_closed():
-            self._open_lane()
+        self._doubted.discard(lane)
+        if not self.loop.is_closed():
+            self._open_lanes()
 
     async def _drive(self) -> None:
         batch = self._take()
@@ -131,20 +157,39 @@ class Batcher:
             return
         wire = self._idle.pop() if self._idle else self._new_wire()
         self._under_way[wire] = batch
+        lane = asyncio.current_task()
+        assert lane is not None
+        doubt_at = self.loop.time() + self._patience.doubt
+        doubt = self.loop.call_at(doubt_at, self._doubt, wire, lane, doubt_at)
         in_order = False
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._patience.end):
                 await self._exchange(wire, batch)
             in_order = True
         except FOREIGN as error:
-            _fail(batch, error)
+            _fail(self._under_way.pop(wire, ()), error)
         finally:
-            del self._under_way[wire]
+            doubt.cancel()
+            left = self._under_way.pop(wire, ())
             if in_order:
                 self._idle.append(wire)
             else:
-                _fail(batch, redis_errors.ConnectionError("the store was closed"))
+                _fail(left, redis_errors.ConnectionError("the store was closed"))
                 await wire.close()
+
+    def _doubt(self, wire: Wire, lane: asyncio.Task[None], at: float) -> None:
+        """Let another lane send what *wire* has not answered yet; both may answer it."""
+        late = self.loop.time() - at
+        if late > STALL_SECONDS:  # this process itself stood still: the replies may be there
+            at += late + STALL_SECONDS
+            self.loop.call_at(at, self._doubt, wire, lane, at)
+            return
+        if lane.done():
+            return
+        self._doubted.add(lane)
+        left = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
+        self._waiting.extendleft(reversed(left))
+        self._open_lanes()
 
     def _take(self) -> list[Waiting]:
         self._starting -= 1
@@ -156,28 +201,51 @@ class Batcher:
         return batch
 
     def _new_wire(self) -> Wire:
-        return WatchedWire(self._client) if is_watched() else PlainWire(self._client)
+        kind = WatchedWire if is_watched() else PlainWire
+        return kind(self._client, self._patience.replicas)
 
     async def _exchange(self, wire: Wire, batch: Sequence[Waiting]) -> None:
         try:
-            unknown = await wire.exchange(batch)
-        except redis_errors.ConnectionError as error:
-            if type(error) is not redis_errors.ConnectionError:
-                raise  # a wrong password or a full server is no better the second time
-            # The connection had died unnoticed. Who was answered before it did is not asked again.
-            unknown = await wire.exchange([one for one in batch if not one.reply.done()])
-        if unknown:  # a restarted or flushed server: nothing of these commands was done
+            refused = await wire.exchange(batch)
+        except (redis_errors.ConnectionError, redis_errors.InvalidResponse) as error:
+            if type(error) not in WORTH_ANOTHER_TRY:
+                raise
+            # It had died unnoticed, or is out of step. Who was answered before is not asked again.
+            await wire.close()
+            refused = await wire.exchange([one for one in batch if not one.reply.done()])
+        if refused:
+            await self._mend(wire, refused)
+
+    async def _mend(self, wire: Wire, refused: Refused) -> None:
+        """Ask again what was refused for a reason that can be mended: none of it was done."""
+        again = [one for one, _ in refused]
+        if any(isinstance(error, redis_errors.NoScriptError) for _, error in refused):
             loads = [self._unattended("SCRIPT", "LOAD", source) for source in SOURCES]
-            unknown = await wire.exchange([*loads, *unknown])
-            _fail(unknown, redis_errors.NoScriptError("the scripts do not stay loaded"))
+            again = [*loads, *again]
+        else:
+            now = self.loop.time()
+            if now - self._redialed < SECONDS_BETWEEN_REDIALS:
+                _refuse(refused)
+                return
+            # The primary was demoted, and the address leads to another one by now.
+            self._redialed = now
+            idle, self._idle = self._idle, []
+            for other in [wire, *idle]:
+                await other.close()
+        _refuse(await wire.exchange(again))
 
     def _unattended(self, *command: Argument) -> Waiting:
         """Make a command whose reply nobody waits for."""
         reply: asyncio.Future[Reply] = self.loop.create_future()
         reply.cancel()
-        return waiting(command, reply, 0, 0)
+        return waiting(command, reply, 0, 0, b"")
 
 
 def _fail(batch: Iterable[Waiting], error: Exception) -> None:
     for one in batch:
+        one.fail(error)
+
+
+def _refuse(refused: Refused) -> None:
+    for one, error in refused:
         one.fail(error)

@@ -1,5 +1,7 @@
 """Foreign exceptions -> ours: a table, because a missing row is a leak."""
 
+import re
+
 from redis import exceptions as redis_errors
 
 from jv_session_mw.errors import StoreError, StoreUnavailable, UnreadableConversation
@@ -13,13 +15,35 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "timeout"),
     (redis_errors.MaxConnectionsError, "pool"),
     (redis_errors.ConnectionError, "connection"),
+    (redis_errors.InvalidResponse, "protocol"),
     (redis_errors.ReadOnlyError, "readonly"),
     (redis_errors.OutOfMemoryError, "oom"),
     (redis_errors.NoPermissionError, "permission"),
+    (redis_errors.ClusterError, "cluster"),
+    (redis_errors.AskError, "cluster"),
+    (redis_errors.TryAgainError, "cluster"),
+    (redis_errors.ClusterCrossSlotError, "cluster"),
     (redis_errors.RedisError, "error"),
     (OSError, "connection"),
 )
 FOREIGN = (redis_errors.RedisError, OSError)
+
+# What the client library has no class for, or what a script of Redis 6.2 wraps into its own error.
+_WORDS = re.compile(
+    r"(?:^|: -)(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|MASTERDOWN|CLUSTERDOWN)\b"
+    r"|(max number of clients)|(cluster support disabled)|(No master found)"
+)
+_MEANS = {
+    "READONLY": "readonly", "OOM": "oom", "MISCONF": "misconf", "NOREPLICAS": "noreplicas",
+    "NOPERM": "permission", "NOAUTH": "auth", "MASTERDOWN": "readonly", "CLUSTERDOWN": "cluster",
+    "max number of clients": "clients", "cluster support disabled": "cluster",
+    "No master found": "sentinel",
+}  # fmt: skip
+
+_HINTS = {
+    "cluster support disabled": "this server is no cluster: use redis:// instead of redis+cluster://",
+    "MovedError": "this server is part of a cluster: use redis+cluster://",
+}
 
 
 def translate(error: Exception) -> StoreError:
@@ -30,5 +54,16 @@ def translate(error: Exception) -> StoreError:
             return UnreadableConversation("conversation", text.removeprefix("UNREADABLE "))
         if "WRONGTYPE" in text:
             return UnreadableConversation("conversation", "its keys are of another type")
-    reason = next((name for kind, name in REASONS if isinstance(error, kind)), "error")
-    return StoreUnavailable(f"{type(error).__name__}: {text or reason}", reason=reason)
+    reason = reason_of(error)
+    kind = type(error).__name__
+    hint = next((hint for sign, hint in _HINTS.items() if sign in text or sign == kind), "")
+    message = f"{kind}: {text or reason}"
+    return StoreUnavailable(f"{message}; {hint}" if hint else message, reason=reason)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the short, constant name of what has gone wrong."""
+    found = _WORDS.search(str(error))
+    if found is not None:
+        return _MEANS[next(word for word in found.groups() if word)]
+    return next((name for kind, name in REASONS if isinstance(error, kind)), "error")

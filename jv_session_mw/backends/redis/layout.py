@@ -10,14 +10,14 @@ import re
 from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
 from jv_session_mw.errors import UnreadableConversation
 
-LAYOUT = "2"
+LAYOUT = "3"
 META = b"@"
 FIELD = b"."
 DIGITS = 15  # what a number of Lua holds exactly
 
 # Layout, version, created, next number, end of life, birth, and the last commits, of which a commit
 # looks at every one.
-_META = re.compile(rb"2 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)(?: [\w-]+=\d+,\d+)+")
+_META = re.compile(rb"3 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)(?: [\w-]+=\d+,\d+,\d+)+")
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""One connection to the server: a batch of commands out, their replies in."""
+"""What takes a batch of commands to the server: a connection of its own, or somebody's pipeline."""
 
 import asyncio
 import contextvars
@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 
-from jv_session_mw.backends.redis.failures import translate
-from jv_session_mw.errors import StoreError
+from jv_session_mw.backends.redis.failures import reason_of, translate
+from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
+from jv_session_mw.errors import StoreError, StoreUnavailable
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Argument: TypeAlias = str | bytes | int
@@ -21,12 +22,15 @@ Command: TypeAlias = tuple[Argument, ...]
 
 _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
 
+DURABLE = frozenset({COMMIT, DELETE})
+
 
 class Waiting(Struct):
     """A command, as it was given and as it is sent, and whoever waits for its reply.
 
     *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is
-    that of the request, so that a span made on its behalf has a parent in its trace.
+    that of the request, so that a span made on its behalf has a parent in its trace. A reply to a
+    command with a *tag* begins with it.
     """
 
     command: Command
@@ -35,6 +39,12 @@ class Waiting(Struct):
     timeout: float
     due: float
     context: contextvars.Context
+    tag: bytes
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether replicas must have it too, where the store asks for that."""
+        return self.command[0] == "EVALSHA" and self.command[1] in DURABLE
 
     def answer(self, reply: Reply) -> None:
         if not self.reply.done():
@@ -45,53 +55,67 @@ class Waiting(Struct):
             self.reply.set_exception(_ours(error))
 
 
-def waiting(command: Command, reply: asyncio.Future[Reply], timeout: float, due: float) -> Waiting:
+Refused: TypeAlias = list[tuple[Waiting, redis_errors.ResponseError]]
+
+
+def waiting(
+    command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
+) -> Waiting:
     """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
-    return Waiting(command, _pack(command), reply, timeout, due, contextvars.copy_context())
+    return Waiting(command, _pack(command), reply, timeout, due, contextvars.copy_context(), tag)
 
 
 class Wire(Protocol):
     """What can take a batch to the server."""
 
-    async def exchange(self, batch: Sequence[Waiting]) -> list[Waiting]:
-        """Send *batch* and answer it; return those whose script the server does not know.
+    async def exchange(self, batch: Sequence[Waiting]) -> Refused:
+        """Send *batch* and answer it; return those to ask again once their cause is mended.
 
-        An error reply is answered to its own command. Raises what redis-py and the socket raise;
+        That is a script which the server does not know, or a write that a replica refused. Any
+        other error reply is answered to its own command. Raises what redis-py and the socket raise;
         who has no answer by then may or may not have been heard.
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Drop the connection; the next exchange makes a new one."""
+        ...
 
 
 class PlainWire:
     """A connection of its own, written to and read from without a client in between.
 
     A pipeline of redis-py costs twice as much for each command. Whoever waits for the exchange
-    bounds its time as a whole; the connection does not time each reply again.
+    bounds its time as a whole; the connection does not time each reply again. A commit is answered
+    once *replicas* replicas have it.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, replicas: int = 0) -> None:
+        self._replicas = replicas
         self._pool = client.connection_pool
         self._connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         self._connection.socket_timeout = None
 
-    async def exchange(self, batch: Sequence[Waiting]) -> list[Waiting]:
+    async def exchange(self, batch: Sequence[Waiting]) -> Refused:
         connection = self._connection
         await self._pool.ensure_connection(connection)
-        await connection.send_packed_command([waiting.packed for waiting in batch])
-        unknown: list[Waiting] = []
+        packed = [waiting.packed for waiting in batch]
+        wait = _wait(self._replicas, batch)
+        if wait is not None:
+            packed.append(_pack(wait))
+        await connection.send_packed_command(packed)
+        answers = Answers(wait)
         read = connection.read_response
         for waiting in batch:
             try:
                 reply = cast("Reply", await read())
-            except redis_errors.NoScriptError:
-                unknown.append(waiting)
             except redis_errors.ResponseError as error:
-                waiting.fail(error)
+                answers.refuse(waiting, error)
             else:
-                waiting.answer(reply)
-        return unknown
+                answers.give(waiting, reply)
+        if wait is not None:
+            answers.acknowledge(cast("object", await read()))
+        return answers.refused
 
     async def close(self) -> None:
         await self._connection.disconnect(nowait=True)
@@ -100,26 +124,71 @@ class PlainWire:
 class WatchedWire:
     """The client's own pipeline, for whoever has wrapped it: to trace it, most of all."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, replicas: int = 0) -> None:
         self._client = client
+        self._replicas = replicas
 
-    async def exchange(self, batch: Sequence[Waiting]) -> list[Waiting]:
+    async def exchange(self, batch: Sequence[Waiting]) -> Refused:
         pipeline = self._client.pipeline(transaction=False)
-        for waiting in batch:
-            pipeline.execute_command(*waiting.command)  # pyright: ignore[reportUnknownMemberType]
+        wait = _wait(self._replicas, batch)
+        commands = [waiting.command for waiting in batch]
+        for command in commands if wait is None else [*commands, wait]:
+            pipeline.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
         replies: list[Reply | Exception] = await pipeline.execute(raise_on_error=False)
-        unknown: list[Waiting] = []
-        for waiting, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, redis_errors.NoScriptError):
-                unknown.append(waiting)
+        answers = Answers(wait)
+        for waiting, reply in zip(batch, replies, strict=False):
+            if isinstance(reply, redis_errors.ResponseError):
+                answers.refuse(waiting, reply)
             elif isinstance(reply, Exception):
-                waiting.fail(reply)
+                raise reply
             else:
-                waiting.answer(reply)
-        return unknown
+                answers.give(waiting, reply)
+        if wait is not None:
+            answers.acknowledge(replies[-1])
+        return answers.refused
 
     async def close(self) -> None:
         pass  # its connection is the pool's
+
+
+class Answers:
+    """What comes back for one batch: given at once, or held until the replicas have it."""
+
+    def __init__(self, wait: Command | None) -> None:
+        self._wait = wait
+        self._held: list[tuple[Waiting, Reply]] = []
+        self.refused: Refused = []
+
+    def give(self, waiting: Waiting, reply: Reply) -> None:
+        tag = waiting.tag
+        if tag and (not isinstance(reply, list) or not reply or reply[0] != tag):
+            raise redis_errors.InvalidResponse("the reply is that of another command")
+        if self._wait is not None and waiting.is_durable:
+            self._held.append((waiting, reply))
+        else:
+            waiting.answer(reply)
+
+    def refuse(self, waiting: Waiting, error: redis_errors.ResponseError) -> None:
+        if isinstance(error, redis_errors.NoScriptError) or reason_of(error) == "readonly":
+            self.refused.append((waiting, error))
+        else:
+            waiting.fail(error)
+
+    def acknowledge(self, replicas: object) -> None:
+        """Give what was held, if enough replicas have it by now."""
+        assert self._wait is not None
+        most = self._wait[1]
+        if isinstance(replicas, int) and isinstance(most, int) and replicas >= most:
+            for waiting, reply in self._held:
+                waiting.answer(reply)
+            return
+        for waiting, _ in self._held:
+            if not waiting.reply.done():
+                waiting.reply.set_exception(too_few(replicas, most))
+
+
+def too_few(replicas: object, most: object) -> StoreUnavailable:
+    return StoreUnavailable(f"only {replicas} of {most} replicas have it", reason="replicas")
 
 
 def is_watched() -> bool:
@@ -129,6 +198,17 @@ def is_watched() -> bool:
     """
     execute = Pipeline.execute
     return hasattr(execute, "__wrapped__") or execute.__module__ != Pipeline.__module__
+
+
+def _wait(replicas: int, batch: Sequence[Waiting]) -> Command | None:
+    """Return the WAIT that follows *batch*, bounded by the first of its commits that is due."""
+    if not replicas:
+        return None
+    durable = [waiting.due for waiting in batch if waiting.is_durable]
+    if not durable:
+        return None
+    seconds = min(durable) - asyncio.get_running_loop().time()
+    return ("WAIT", replicas, max(1, round(seconds * 1000)))
 
 
 def _ours(error: Exception) -> StoreError:

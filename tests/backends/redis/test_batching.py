@@ -12,10 +12,20 @@ from redis.asyncio.client import Pipeline
 
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Batcher
-from jv_session_mw.backends.redis.wire import PlainWire, Waiting, WatchedWire, Wire
+from jv_session_mw.backends.redis.wire import PlainWire, Refused, Waiting, WatchedWire, Wire
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
-from tests.backends.harness import KEY, TIMEOUT, VERSION, Bytes, appends, commit, load, values
+from tests.backends.harness import (
+    KEY,
+    PATIENCE,
+    TIMEOUT,
+    VERSION,
+    Bytes,
+    appends,
+    commit,
+    load,
+    values,
+)
 from tests.backends.redis.conftest import Place
 from tests.servers import RedisServer
 
@@ -24,7 +34,7 @@ class Counted:
     """A batcher over one kind of wire, and the number of batches that it has sent."""
 
     def __init__(self, client: Redis) -> None:
-        self.batcher = Batcher(client, TIMEOUT)
+        self.batcher = Batcher(client, PATIENCE)
         self.batches = 0
 
 
@@ -44,7 +54,7 @@ async def counted(
     wire = WatchedWire if request.param == "watched" else PlainWire
     exchange = wire.exchange
 
-    async def counting(self: Wire, batch: Sequence[Waiting]) -> list[Waiting]:
+    async def counting(self: Wire, batch: Sequence[Waiting]) -> Refused:
         subject.batches += 1
         return await exchange(self, batch)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

@@ -2,12 +2,12 @@
 -- ARGV: a head of words, then five groups of values that it counts:
 --       fields (name, value, base), removed (name, base), appended (value),
 --       replaced (seq, value, base), dropped (seq).
--- Head: ttl ms, lifetime ms, max messages, '1' to reject conflicts, layout, commit id, base version,
+-- Head: a tag, ttl ms, lifetime ms, max messages, '1' to reject conflicts, layout, commit id, base version,
 --       birth or '-', '1' to revive, cleared up to, and the five counts.
 -- A base is what a change rests on: '=' and the bytes themselves if they are few, else the first
 --       digits of their SHA-1; '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
--- Answers {status, version, created, ttl, total, first seq, birth, conflicts ...}.
+-- Answers {tag, status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local head = {}
@@ -40,7 +40,7 @@ end
 local function are_commits(text)
   if text == '' then return false end
   for done in string.gmatch(text, '%S+') do
-    if not string.match(done, '^[%w_-]+=%d+,%d+$') then return false end
+    if not string.match(done, '^[%w_-]+=%d+,%d+,%d+$') then return false end
   end
   return true
 end
@@ -62,22 +62,22 @@ local function find(seq)
   end
 end
 
-local ttl, lifetime, most = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
-local reject, layout, commit, base = head[4] == '1', head[5], head[6], tonumber(head[7])
-local expected_birth, revive, cleared = head[8], head[9] == '1', tonumber(head[10])
-local fields, removed = next_group(head[11], 3), next_group(head[12], 2)
-local appended, replaced = next_group(head[13], 1), next_group(head[14], 3)
-local dropped = next_group(head[15], 1)
+local tag, ttl, lifetime, most = head[1], tonumber(head[2]), tonumber(head[3]), tonumber(head[4])
+local reject, layout, commit, base = head[5] == '1', head[6], head[7], tonumber(head[8])
+local expected_birth, revive, cleared = head[9], head[10] == '1', tonumber(head[11])
+local fields, removed = next_group(head[12], 3), next_group(head[13], 2)
+local appended, replaced = next_group(head[14], 1), next_group(head[15], 3)
+local dropped = next_group(head[16], 1)
 
 if not revive and redis.call('EXISTS', tombstone) == 1 then
-  return {'gone'}
+  return {tag, 'gone'}
 end
 local kind, log = redis.call('TYPE', hash).ok, redis.call('TYPE', list).ok
 if (kind ~= 'hash' and kind ~= 'none') or (log ~= 'list' and log ~= 'none') then
   return redis.error_reply('UNREADABLE the keys are of type ' .. kind .. ' and ' .. log)
 end
 if kind == 'none' and not revive and (base > 0 or log ~= 'none') then
-  return {'gone'}
+  return {tag, 'gone'}
 end
 
 local clock = redis.call('TIME')
@@ -93,21 +93,24 @@ if kind == 'hash' then
   if found ~= layout or not complete then
     return redis.error_reply('UNREADABLE the hash is not of layout ' .. layout)
   end
-  if base > 0 and expected_birth ~= '-' and expected_birth ~= birth then return {'gone'} end
+  if base > 0 and expected_birth ~= '-' and expected_birth ~= birth then return {tag, 'gone'} end
 end
 if dies > 0 then
   ttl = math.min(ttl, dies - now)
-  if ttl <= 0 then return {'gone'} end
+  if ttl <= 0 then return {tag, 'gone'} end
 end
 
 for done, was_version, was_first in string.gmatch(commits, '(%S+)=(%d+),(%d+)') do
   if done == commit then
-    return {'committed', tonumber(was_version), created, redis.call('PTTL', hash),
-            redis.call('LLEN', list), tonumber(was_first), birth}
+    -- A write, so that who waits for replicas now waits for those of the first time too.
+    redis.call('PEXPIRE', hash, ttl)
+    redis.call('PEXPIRE', list, ttl)
+    return {tag, 'committed', tonumber(was_version), created, ttl, redis.call('LLEN', list),
+            tonumber(was_first), birth}
   end
 end
 
-local answer = {'committed', version + 1, created, ttl, 0, seq, birth}
+local answer = {tag, 'committed', version + 1, created, ttl, 0, seq, birth}
 local function compare(name, stored, value, expected)
   if stored ~= value and not is_base(stored, expected) then
     answer[#answer + 1] = name
@@ -124,8 +127,8 @@ for _, message in ipairs(replaced) do
   message.place = place
   compare('messages#' .. message[1], stored or false, message[2], message[3])
 end
-if reject and #answer > 7 then
-  answer[1], answer[2] = 'conflict', version
+if reject and #answer > 8 then
+  answer[2], answer[3] = 'conflict', version
   return answer
 end
 
@@ -160,16 +163,23 @@ for _, message in ipairs(appended) do
 end
 if most > 0 then redis.call('LTRIM', list, -most, -1) end
 
-commits = commits .. ' ' .. commit .. '=' .. answer[2] .. ',' .. answer[6]
+-- A commit is asked again within seconds, and dozens of others may have come between: the last 8 are
+-- remembered in any case, and those of the last minute too, up to 256.
+local age = math.max(0, math.floor((now - created) / 1000))
+commits = string.format('%s %s=%.0f,%.0f,%.0f', commits, commit, answer[3], answer[7], age)
 local kept = {}
 for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
-commits = table.concat(kept, ' ', math.max(1, #kept - 7))
-local meta = string.format('%s %.0f %.0f %.0f %.0f %s ', layout, answer[2], created, seq, dies, birth)
+local first = math.max(1, #kept - 255)
+while first < #kept - 7 and tonumber(string.match(kept[first], '%d+$')) < age - 60 do
+  first = first + 1
+end
+commits = table.concat(kept, ' ', first)
+local meta = string.format('%s %.0f %.0f %.0f %.0f %s ', layout, answer[3], created, seq, dies, birth)
 redis.call('HSET', hash, '@', meta .. commits)
 for _, field in ipairs(fields) do
   redis.call('HSET', hash, '.' .. field[1], field[2])
 end
 redis.call('PEXPIRE', hash, ttl)
 redis.call('PEXPIRE', list, ttl)
-answer[5] = redis.call('LLEN', list)
+answer[6] = redis.call('LLEN', list)
 return answer

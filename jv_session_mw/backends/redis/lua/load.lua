@@ -1,10 +1,12 @@
 -- KEYS: hash, list, tombstone.
--- ARGV: where the window begins, counted from the end (0: all), and if the caller has it already, its
---       version, birth and total, in one string.
--- Answers {'found', ttl, total, fields, messages}, {'missing'} or {'deleted'}; writes nothing. Who has
--- the messages already gets {'same', ...}, and of them the first and the last one of the window.
+-- ARGV: a head of words: a tag, where the window begins, counted from the end (0: all), and if the
+--       caller has it already, its version, birth and total.
+-- Answers {tag, 'found', ttl, total, fields, messages}, {tag, 'missing'} or {tag, 'deleted'}; writes
+-- nothing. Who has the messages already gets {tag, 'same', ...}, and of them the first and the last
+-- one of the window.
+local tag, start, known = string.match(ARGV[1], '^(%S+) (%S+) ?(.*)$')
 if redis.call('EXISTS', KEYS[3]) == 1 then
-  return {'deleted'}
+  return {tag, 'deleted'}
 end
 local hash = redis.call('TYPE', KEYS[1]).ok
 local list = redis.call('TYPE', KEYS[2]).ok
@@ -13,10 +15,9 @@ if (hash ~= 'hash' and hash ~= 'none') or (list ~= 'list' and list ~= 'none') th
 end
 if hash == 'none' then
   -- A log without its hash is what an evicting server leaves over: not to be joined by a new one.
-  return list == 'none' and {'missing'} or {'deleted'}
+  return {tag, list == 'none' and 'missing' or 'deleted'}
 end
 local status, total = 'found', redis.call('LLEN', KEYS[2])
-local start, known = string.match(ARGV[1], '^(%S+) ?(.*)$')
 if known ~= '' then
   local meta = redis.call('HGET', KEYS[1], '@') or ''
   local version, birth = string.match(meta, '^%S+ (%d+) %d+ %d+ %d+ (%S+)')
@@ -29,4 +30,4 @@ if status == 'same' then
 else
   messages = redis.call('LRANGE', KEYS[2], start, -1)
 end
-return {status, redis.call('PTTL', KEYS[1]), total, redis.call('HGETALL', KEYS[1]), messages}
+return {tag, status, redis.call('PTTL', KEYS[1]), total, redis.call('HGETALL', KEYS[1]), messages}

@@ -1,6 +1,7 @@
--- KEYS: list. ARGV: sequence number, count.
--- Answers up to count messages before that sequence number, oldest first.
-local before = tonumber(ARGV[1])
+-- KEYS: list. ARGV: a tag, a sequence number and a count, in one string.
+-- Answers {tag, messages}, with up to count messages before that sequence number, oldest first.
+local tag, before, count = string.match(ARGV[1], '^(%S+) (%d+) (%d+)$')
+before, count = tonumber(before), tonumber(count)
 local low, high = 0, redis.call('LLEN', KEYS[1])
 while low < high do
   local middle = math.floor((low + high) / 2)
@@ -9,5 +10,5 @@ while low < high do
   if not found then return redis.error_reply('UNREADABLE the log holds a foreign element') end
   if found < before then low = middle + 1 else high = middle end
 end
-if low == 0 then return {} end
-return redis.call('LRANGE', KEYS[1], math.max(0, low - tonumber(ARGV[2])), low - 1)
+if low == 0 then return {tag, {}} end
+return {tag, redis.call('LRANGE', KEYS[1], math.max(0, low - count), low - 1)}

@@ -5,19 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
+from jv_session_mw.backends.redis.address import Address, Node, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.connection import Address, connector
+from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
 from jv_session_mw.changes import Rules
 from jv_session_mw.cli.server import free_port
 from jv_session_mw.errors import ConfigurationError, StoreUnavailable
 from tests.backends.harness import (
     KEY,
+    PATIENCE,
     TIMEOUT,
     TTL_MS,
     Bytes,
-    address,
     appends,
     commit,
+    connect,
     load,
     redis_backend,
     sets,
@@ -28,12 +30,14 @@ from tests.servers import RedisServer
 SECRET = "pa55word"
 
 
-def parts(**changed: str | int | bool | None) -> Address:
-    defaults: dict[str, str | int | float | bool | None] = {
-        "url": None, "host": "127.0.0.1", "port": 6379, "db": 0, "password": None, "tls": False,
-        "connect_timeout": TIMEOUT, "read_timeout": TIMEOUT,
-    }  # fmt: skip
-    return Address(**(defaults | changed))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+def at(port: int, **options: str | int | None) -> Connect:
+    """Return what makes a line to *port* of this machine, as from arguments."""
+    address = Address(kind="single", nodes=(Node("127.0.0.1", port),), options=options)
+    return line_to(address, time_outs(TIMEOUT, TIMEOUT))
+
+
+def backend_at(line: Connect, prefix: str = "conv:") -> RedisBackend:
+    return RedisBackend(line, Rules(TTL_MS), prefix=prefix, patience=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,18 @@ def parts(**changed: str | int | bool | None) -> Address:
         "redis://localhost?db=zero",
         "redis://localhost?nonsense=1",
         "unix://",
+        "redis://one,two",
+        "redis+sentinel://one:1",
+        "redis+sentinel:///main",
+        "redis+sentinel://one,:2/main",
+        "redis+sentinel://one/main/zero",
+        "redis+sentinel://one/main?db_password=x",
+        "redis+cluster://",
+        "redis+cluster://one,two:port",
+        "redis+cluster://one/1",
+        "redis+cluster://one?sentinel_password=x",
+        "redis+ring://one",
+        "unix+cluster:///run/redis.sock",
         f"http://:{SECRET}@localhost",
         f"redis://:{SECRET}@localhost:port",
         f"redis://:{SECRET}@localhost/zero",
@@ -66,7 +82,7 @@ def parts(**changed: str | int | bool | None) -> Address:
 )
 def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL") as refused:
-        connector(address(url))
+        line_to(read_url(url), time_outs(TIMEOUT, TIMEOUT))
     assert SECRET not in str(refused.value)
 
 
@@ -81,27 +97,26 @@ def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
         "redis://[::1]:6379/0",
         "unix:///run/redis.sock",
         "redis://localhost?db=3",
+        "redis+sentinel://one:1,two/main/3?sentinel_password=secret",
+        "rediss+sentinel://user:pass@one/main?ssl_cert_reqs=none",
+        "redis+cluster://one:1,two:2",
+        "rediss+cluster://user:pass@[::1]:1/0",
     ],
 )
-def test_a_url_that_names_a_server_makes_a_client(url: str) -> None:
-    client = connector(address(url))()
-    assert client.connection_pool.max_connections > 1
+async def test_a_url_that_names_servers_makes_a_line(url: str) -> None:
+    await connect(url)(PATIENCE).close()
 
 
 async def test_host_and_port_reach_the_server(redis_server: RedisServer) -> None:
-    backend = RedisBackend(
-        connector(parts(port=redis_server.port)), Rules(TTL_MS), prefix="conv:", patience=TIMEOUT
-    )
+    backend = backend_at(at(redis_server.port))
     assert (await commit(backend, sets(a=b"1"))).version == 1
     await backend.close()
 
 
 async def test_the_number_of_the_database_is_used(valkey: RedisServer) -> None:
     stored = Bytes(valkey)
-    for at, connect in enumerate(
-        (connector(parts(port=valkey.port, db=3)), connector(address(f"{valkey.url}/3")))
-    ):
-        backend = RedisBackend(connect, Rules(TTL_MS), prefix=f"{at}:", patience=TIMEOUT)
+    for number, line in enumerate((at(valkey.port, db=3), connect(f"{valkey.url}/3"))):
+        backend = backend_at(line, f"{number}:")
         await commit(backend, sets(a=b"1"))
         await backend.close()
     assert stored.keys() == set()
@@ -115,28 +130,20 @@ async def test_a_wrong_password_is_unavailable_and_not_shown(
     own_valkey: RedisServer, given: str | None
 ) -> None:
     own_valkey.ask(f"CONFIG SET requirepass {SECRET}")
-    connect = connector(parts(port=own_valkey.port, password=given))
-    backend = RedisBackend(connect, Rules(TTL_MS), prefix="conv:", patience=TIMEOUT)
+    backend = backend_at(at(own_valkey.port, password=given))
     with pytest.raises(StoreUnavailable) as refused:
         await load(backend)
     assert refused.value.reason == "auth"
     assert SECRET not in str(refused.value)
     assert "wrong" not in str(refused.value.__cause__).replace("WRONGPASS", "")
     await backend.close()
-    right = RedisBackend(
-        connector(parts(port=own_valkey.port, password=SECRET)),
-        Rules(TTL_MS),
-        prefix="conv:",
-        patience=TIMEOUT,
-    )
+    right = backend_at(at(own_valkey.port, password=SECRET))
     await load(right)
     await right.close()
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
-    backend = RedisBackend(
-        connector(parts(port=free_port())), Rules(TTL_MS), prefix="conv:", patience=TIMEOUT
-    )
+    backend = backend_at(at(free_port()))
     for _ in range(2):
         with pytest.raises(StoreUnavailable) as refused:
             await load(backend)
@@ -196,4 +203,4 @@ def test_one_backend_serves_one_event_loop_after_another(valkey: RedisServer) ->
 
 
 def test_no_password_is_in_what_is_printed() -> None:
-    assert SECRET not in repr(connector(parts(password=SECRET)))
+    assert SECRET not in repr(at(1, password=SECRET))

@@ -1,0 +1,185 @@
+"""A cluster: each command to the primary that has its slot, redirected when the slot has moved."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+from redis.crc import key_slot
+
+from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.line import SingleLine
+from jv_session_mw.backends.redis.wire import Argument, Command, Reply
+from jv_session_mw.errors import StoreUnavailable
+
+Node: TypeAlias = tuple[str, int]
+
+SECONDS_BETWEEN_MAPS = 0.2
+PAUSE_SECONDS = 0.02
+REDIRECTED = (
+    redis_errors.MovedError,
+    redis_errors.AskError,
+    redis_errors.TryAgainError,
+    redis_errors.ClusterDownError,
+)
+
+
+class ClusterLine:
+    """Batches by node. *connect* makes the client of one node; *seeds* are asked first.
+
+    The map of slots is loaded when it is first needed, when a reply says that a slot has moved,
+    and when a node does not answer. All of it happens within the timeout of the command.
+    """
+
+    def __init__(
+        self, seeds: Sequence[Node], connect: Callable[[Node], Redis], patience: Patience
+    ) -> None:
+        self._seeds = tuple(seeds)
+        self._connect = connect
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._lines: dict[Node, SingleLine] = {}
+        self._owners: list[tuple[int, int, Node]] = []
+        self._mapped_at = 0.0
+        self._mapping: asyncio.Task[None] | None = None
+
+    async def send(self, command: Command, timeout: float, tag: bytes = b"") -> Reply:
+        until = self._loop.time() + timeout
+        slot = key_slot(_key(command))
+        if not self._owners:
+            await self._map(timeout)
+        node = self._owner(slot)
+        asking = False
+        while True:
+            line = self._line(node)
+            if asking:
+                self._unattended(line, timeout)
+            try:
+                return await line.send(command, until - self._loop.time(), tag)
+            except StoreUnavailable as error:
+                cause = error.__cause__
+                if not isinstance(cause, REDIRECTED):
+                    self._map_soon()
+                    raise
+                asking = isinstance(cause, redis_errors.AskError) and not isinstance(
+                    cause, redis_errors.MovedError
+                )
+                if isinstance(cause, redis_errors.AskError):
+                    node = (cast("str", cause.host) or node[0], cause.port)  # pyright: ignore[reportUnknownMemberType]
+                    if not asking:
+                        self._map_soon()
+                    continue
+                # Between two owners, or without one: it may be over before the time is.
+                if until - self._loop.time() < 2 * PAUSE_SECONDS:
+                    raise
+                await asyncio.sleep(PAUSE_SECONDS)
+                self._map_soon()
+                node = self._owner(slot)
+
+    async def primaries(self, timeout: float) -> list[Batcher]:
+        await self._map(timeout)
+        nodes = {node for _, _, node in self._owners}
+        return [await _only(self._line(node)) for node in sorted(nodes)]
+
+    async def close(self) -> None:
+        mapping, self._mapping = self._mapping, None
+        if mapping is not None:
+            mapping.cancel()
+            await asyncio.wait({mapping})
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            await line.close()
+
+    def _owner(self, slot: int) -> Node:
+        for first, last, node in self._owners:
+            if first <= slot <= last:
+                return node
+        raise StoreUnavailable(f"no primary of the cluster has slot {slot}", reason="cluster")
+
+    def _line(self, node: Node) -> SingleLine:
+        line = self._lines.get(node)
+        if line is None:
+            line = self._lines[node] = SingleLine(self._connect(node), self._patience)
+        return line
+
+    def _unattended(self, line: SingleLine, timeout: float) -> None:
+        """Let the node take one command for a slot that is on its way to it."""
+        line.send(("ASKING",), timeout).add_done_callback(_heard)
+
+    def _map_soon(self) -> None:
+        """Begin to load the map anew, unless that was done just now."""
+        if self._mapping is not None or self._loop.time() - self._mapped_at < SECONDS_BETWEEN_MAPS:
+            return
+        self._mapping = self._loop.create_task(self._load_map(self._patience.end))
+        self._mapping.add_done_callback(self._mapped)
+
+    def _mapped(self, mapping: asyncio.Task[None]) -> None:
+        self._mapping = None
+        self._mapped_at = self._loop.time()
+        if not mapping.cancelled() and mapping.exception() is not None:
+            self._mapped_at -= SECONDS_BETWEEN_MAPS / 2
+
+    async def _map(self, timeout: float) -> None:
+        """Load the map, together with whoever else waits for it."""
+        if self._mapping is None:
+            self._mapping = self._loop.create_task(self._load_map(self._patience.end))
+            self._mapping.add_done_callback(self._mapped)
+        mapping = self._mapping
+        done, _ = await asyncio.wait({mapping}, timeout=timeout)
+        if not done or mapping.cancelled():
+            raise StoreUnavailable("no node has said who has which slot", reason="timeout")
+        mapping.result()
+
+    async def _load_map(self, timeout: float) -> None:
+        """Ask one node after another; the first that answers is believed."""
+        known = [node for _, _, node in self._owners if node not in self._seeds]
+        each = timeout / 2
+        failure = StoreUnavailable("no node of the cluster answers", reason="connection")
+        for node in [*dict.fromkeys([*known, *self._seeds])]:
+            try:
+                reply = await self._line(node).send(("CLUSTER", "SLOTS"), each)
+            except StoreUnavailable as error:
+                failure = error
+                continue
+            owners = _owners(cast("list[list[Reply]]", reply), node[0])
+            if owners:
+                self._owners = owners
+                await self._drop_strangers()
+                return
+            failure = StoreUnavailable("the cluster has no slots yet", reason="cluster")
+        raise failure
+
+    async def _drop_strangers(self) -> None:
+        """Close the lines to nodes that are no primaries any more."""
+        kept = {node for _, _, node in self._owners} | set(self._seeds)
+        for node in [node for node in self._lines if node not in kept]:
+            await self._lines.pop(node).close()
+
+
+def _key(command: Command) -> bytes:
+    key: Argument = command[3] if command[0] == "EVALSHA" else command[1]
+    return key.encode() if isinstance(key, str) else bytes(cast("bytes", key))
+
+
+def _owners(reply: list[list[Reply]], asked: str) -> list[tuple[int, int, Node]]:
+    """Read who has which slots; a node that does not know its own address is where it was asked.
+
+    Source: Redis documentation, CLUSTER SLOTS.
+    """
+    owners: list[tuple[int, int, Node]] = []
+    for first, last, primary, *_ in reply:
+        host, port = cast("list[Reply]", primary)[:2]
+        name = cast("bytes", host or b"").decode()
+        owners.append((cast("int", first), cast("int", last), (name or asked, cast("int", port))))
+    return owners
+
+
+async def _only(line: SingleLine) -> Batcher:
+    (batcher,) = await line.primaries(0)
+    return batcher
+
+
+def _heard(reply: asyncio.Future[Reply]) -> None:
+    if not reply.cancelled():
+        reply.exception()

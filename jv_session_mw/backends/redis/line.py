@@ -1,0 +1,43 @@
+"""The way to the server or servers of a store, and the shortest one: to a single primary."""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.sentinel import Sentinel
+
+from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.wire import Command, Reply
+
+
+class Line(Protocol):
+    """Takes commands to the primary that has their keys. It belongs to one event loop."""
+
+    def send(self, command: Command, timeout: float, tag: bytes = b"") -> Awaitable[Reply]:
+        """Return the reply to *command*; see `Batcher.send`. It is an EVALSHA or has one key."""
+        ...
+
+    async def primaries(self, timeout: float) -> list[Batcher]:
+        """Return what leads to each primary, for what concerns them all."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SingleLine:
+    """Leads to one primary, at an address or wherever the sentinels say that it is."""
+
+    def __init__(self, client: Redis, patience: Patience, sentinel: Sentinel | None = None) -> None:
+        self._client = client
+        self._sentinel = sentinel
+        self._batcher = Batcher(client, patience)
+        self.send = self._batcher.send
+
+    async def primaries(self, timeout: float) -> list[Batcher]:
+        return [self._batcher]
+
+    async def close(self) -> None:
+        await self._batcher.close()
+        await self._client.aclose()
+        if self._sentinel is not None:
+            await self._sentinel.aclose()
