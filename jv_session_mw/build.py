@@ -82,7 +82,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         codec: Codec | None = None,
         on_conflict: Literal["merge", "reject"] = "merge",
         fallback: Literal["memory"] | None = "memory",
-        recovery: Literal["sticky"] = "sticky",
+        recovery: Literal["sticky", "replay"] = "sticky",
         connect_timeout: float = 0.2,
         deadline: float = 0.3,
         tracer_provider: TracerProvider | None = None,
@@ -90,7 +90,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
     ) -> None:
         rules = _rules(ttl_seconds, max_lifetime_seconds, max_messages, on_conflict)
         _require_choice("fallback", fallback, ("memory", None))
-        _require_choice("recovery", recovery, ("sticky",))
+        _require_choice("recovery", recovery, ("sticky", "replay"))
         _require_whole("window", window, least=1)
         _require_whole("port", port, least=1, most=65_535)
         _require_whole("db", db, least=0)
@@ -110,8 +110,13 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         redis = RedisBackend(connect, rules, prefix=key_prefix, patience=patience)
         consequence = "memory serves" if fallback else "requests are answered with 503"
         guarded = GuardedBackend(redis, consequence=consequence)
+        replay_within = deadline if recovery == "replay" else None
         super().__init__(
-            backend=FallbackBackend(guarded, rules, window=window) if fallback else guarded,
+            backend=(
+                FallbackBackend(guarded, rules, window=window, replay_within=replay_within)
+                if fallback
+                else guarded
+            ),
             telemetry=Telemetry("redis", tracer_provider, meter_provider),
             codec=codec or JsonCodec(),
             kind=state_kind(state_type or cast("type[S]", dict)),

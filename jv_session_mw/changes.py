@@ -151,12 +151,15 @@ class Condition(Struct, frozen=True, gc=False):
     """How a backend is.
 
     `degraded` while memory stands in for what does not answer; `in_memory` is how many
-    conversations this process holds.
+    conversations this process holds. `to_replay` of them wait to be applied to the store, and
+    `replay_conflicts` changes could not be applied as they were.
     """
 
     degraded: bool = False
     last_error: str | None = None
     in_memory: int = 0
+    to_replay: int = 0
+    replay_conflicts: int = 0
 
 
 def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:

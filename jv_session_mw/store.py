@@ -195,6 +195,8 @@ class ConversationStore(Generic[S]):
             using_fallback=condition.degraded,
             last_error=failure or condition.last_error,
             conversations=condition.in_memory,
+            to_replay=condition.to_replay,
+            replay_conflicts=condition.replay_conflicts,
         )
 
     @property
@@ -206,6 +208,11 @@ class ConversationStore(Generic[S]):
     def in_memory(self) -> int:
         """The number of conversations held in this process."""
         return self._backend.condition().in_memory
+
+    @property
+    def replay_conflicts(self) -> int:
+        """The number of changes that a replay could not apply as they were."""
+        return self._backend.condition().replay_conflicts
 
     async def _keys(self) -> list[str]:
         with self.telemetry.call("keys", "", context.get_current(), self._time()) as call:

@@ -7,17 +7,17 @@ Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.co
 
 import hashlib
 import time
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 from opentelemetry import context, metrics, trace
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
 from jv_session_mw.deadline import Deadline
+from jv_session_mw.gauges import Gauged, watch
 from jv_session_mw.version import __version__
 
 NAME = "jv_session_mw"
@@ -48,16 +48,6 @@ SECONDS_BETWEEN_LOOKS = 0.1
 OPERATIONS = ("load", "save", "touch", "delete", "has", "keys")
 
 Attributes = Mapping[str, str | int | float | bool]
-
-
-class Gauged(Protocol):
-    """What the observable gauges look at."""
-
-    @property
-    def degraded(self) -> bool: ...
-
-    @property
-    def in_memory(self) -> int: ...
 
 
 class Telemetry:
@@ -112,27 +102,7 @@ class Telemetry:
 
     def watch(self, store: Gauged) -> None:
         """Let the gauges look at *store* for as long as it lives."""
-        alive = weakref.ref(store)
-        labels = {BACKEND: self._backend}
-
-        def gauge(read: Callable[[Gauged], int]) -> Callable[..., Iterable[Observation]]:
-            def observe(_: CallbackOptions) -> Iterable[Observation]:
-                found = alive()
-                return [] if found is None else [Observation(read(found), labels)]
-
-            return observe
-
-        self._meter.create_observable_gauge(
-            "jv_session.store.degraded",
-            [gauge(lambda store: int(store.degraded))],
-            description="1 while memory stands in for the store.",
-        )
-        self._meter.create_observable_gauge(
-            "jv_session.memory.conversation.count",
-            [gauge(lambda store: store.in_memory)],
-            unit="{conversation}",
-            description="Conversations held in this process.",
-        )
+        watch(self._meter, store, {BACKEND: self._backend})
 
     def call(
         self, operation: str, id: str, parent: context.Context, deadline: Deadline

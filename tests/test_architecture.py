@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
         "ids",
         "keys",
         "settings",
+        "gauges",
         "telemetry",
         "suppression",
         "health",

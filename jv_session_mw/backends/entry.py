@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
-from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
 
 REMEMBERED_COMMITS = 8
 ENTRY_OVERHEAD_BYTES = 600
 ITEM_OVERHEAD_BYTES = 120
+ELSEWHERE = 2**40  # no log has as many messages
 
 
 class Entry(Struct):
@@ -47,6 +48,19 @@ def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
     )
 
 
+def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
+    """Return what a load finds of *entry*; the bytes are shared, the containers are not."""
+    return Snapshot(
+        version=entry.version,
+        birth=entry.birth,
+        created_ms=entry.created_ms,
+        ttl_ms=ttl_ms,
+        total=entry.unseen + len(entry.messages),
+        fields=dict(entry.fields),
+        messages=Stretch(entry.numbers[-window:], entry.messages[-window:]),
+    )
+
+
 def measured(entry: Entry) -> int:
     """Return the bytes that *entry* takes, by estimate."""
     size = ENTRY_OVERHEAD_BYTES
@@ -79,6 +93,12 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
 
 def _collides(stored: bytes | None, put: Put) -> bool:
     return stored not in (put.base, put.value)
+
+
+def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
+    """Let *entry* know *changes* again when they come a second time."""
+    entry.commits.append((changes.commit_id, outcome))
+    del entry.commits[:-REMEMBERED_COMMITS]
 
 
 def rewrite(entry: Entry, changes: Changes) -> bool:

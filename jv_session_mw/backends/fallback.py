@@ -1,10 +1,13 @@
-"""Memory in place of a store that is away, by the rule called sticky."""
+"""Memory in place of a store that is away, by the rule called sticky or that called replay."""
 
 from msgspec.structs import replace
 
 from jv_session_mw.backends.copies import Copies
+from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.backends.journal import Journal
 from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.replay import Replay
 from jv_session_mw.changes import (
     GONE,
     MISSING,
@@ -14,6 +17,7 @@ from jv_session_mw.changes import (
     Rules,
     Snapshot,
     Stretch,
+    new_commit_id,
 )
 from jv_session_mw.errors import StoreUnavailable
 
@@ -28,17 +32,31 @@ class FallbackBackend:
 
     Two bounded memories stand behind it. `copies` follows the conversations that this process
     served lately, so that they go on with their context; it never speaks while the primary does.
-    `kept` holds what was written or deleted while the primary was away, and is asked first: such
-    a conversation stays in memory until its TTL, and nothing of it is migrated.
+    `kept` holds what was written or deleted while the primary was away, and is asked first. Such
+    a conversation stays in memory until its TTL, and nothing of it is migrated. With
+    *replay_within*, the seconds that one replayed commit may take, it is replayed to the primary
+    and served by it again after that.
     """
 
-    def __init__(self, primary: GuardedBackend, rules: Rules, *, window: int) -> None:
+    def __init__(
+        self,
+        primary: GuardedBackend,
+        rules: Rules,
+        *,
+        window: int,
+        replay_within: float | None = None,
+    ) -> None:
         self._primary = primary
+        # A quarter each is for the copies and, if there is one, for the journal.
+        kept_share = COPIES_SHARE - (1 if replay_within is None else 2)
+        max_entries = MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE
         self.kept = MemoryBackend(
-            rules,
-            max_entries=MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE,
-            max_bytes=MAX_BYTES - MAX_BYTES // COPIES_SHARE,
+            rules, max_entries=max_entries, max_bytes=MAX_BYTES // COPIES_SHARE * kept_share
         )
+        self.replay: Replay | None = None
+        if replay_within is not None:
+            journal = Journal(max_entries, MAX_BYTES // COPIES_SHARE)
+            self.replay = Replay(primary, self.kept, journal, replay_within)
         self.copies = Copies(
             rules,
             window=window,
@@ -50,29 +68,38 @@ class FallbackBackend:
         await self._primary.open(timeout)
 
     async def close(self) -> None:
+        if self.replay is not None:
+            await self.replay.close()
         await self._primary.close()
 
     async def ping(self, timeout: float) -> None:
         await self._primary.ping(timeout)
 
     def condition(self) -> Condition:
+        replay = self.replay
         return Condition(
             degraded=self._primary.is_away,
             last_error=self._primary.last_error,
             in_memory=len(self.kept) + len(self.copies),
+            to_replay=0 if replay is None else len(replay.journal),
+            replay_conflicts=0 if replay is None else replay.conflicts,
         )
+
+    def _is_here(self, key: str) -> bool:
+        """Say whether memory has the say of *key*, and the primary has not."""
+        return key in self.kept or (self.replay is not None and key in self.replay.journal)
 
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        if key in self.kept:
+        if self._is_here(key):
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
         try:
             snapshot = await self._primary.load(key, window, timeout, self.copies.last(key, known))
         except StoreUnavailable as error:
-            source = self.kept if key in self.kept else self.copies.memory(key)
+            source = self.kept if self._is_here(key) else self.copies.memory(key)
             return replace(source.snapshot(key, window), fallback=error.reason)
-        if key in self.kept:  # written by another request while this one waited
+        if self._is_here(key):  # written by another request while this one waited
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
         self.copies.loaded(key, snapshot)
         return snapshot
@@ -94,14 +121,16 @@ class FallbackBackend:
             return held
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        if key in self.kept:
-            return replace(self.kept.apply(key, changes), fallback=KEPT)
+        if self._is_here(key):
+            return replace(self._keep(key, changes), fallback=KEPT)
+        if self.replay is not None:
+            changes = self.replay.journal.translated(key, changes)
         try:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
             return replace(self._take_over(key, changes), fallback=error.reason)
-        if key in self.kept:  # by another commit, whose reply was lost while this one's was not
-            return replace(self.kept.apply(key, changes), fallback=KEPT)
+        if self._is_here(key):  # by another commit, whose reply was lost while this one's was not
+            return replace(self._keep(key, changes), fallback=KEPT)
         if outcome.status == "committed":
             self.copies.committed(key, changes, outcome)
         elif outcome.status == "gone":
@@ -109,7 +138,7 @@ class FallbackBackend:
         return outcome
 
     async def touch(self, key: str, timeout: float) -> int:
-        if key in self.kept:
+        if self._is_here(key):
             return await self.kept.touch(key, timeout)
         try:
             return await self._primary.touch(key, timeout)
@@ -118,20 +147,29 @@ class FallbackBackend:
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; a tombstone stays where the primary is away."""
-        was_kept = key in self.kept
+        was_kept = self._is_here(key)
         copies = self.copies.memory(key)
         held = await self.kept.has(key, timeout) or await copies.has(key, timeout)
         await copies.delete(key, timeout)
         if was_kept:
-            await self.kept.delete(key, timeout)
+            await self._bury(key, timeout)
         try:
-            return await self._primary.delete(key, timeout) or held
+            existed = await self._primary.delete(key, timeout)
         except StoreUnavailable:
-            await self.kept.delete(key, timeout)
+            await self._bury(key, timeout)
             return held
+        if self.replay is not None:
+            self.replay.forget(key)
+        return existed or held
+
+    async def _bury(self, key: str, timeout: float) -> None:
+        is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
+        await self.kept.delete(key, timeout)
+        if self.replay is not None and not is_sticky:
+            self.replay.deleted(key)
 
     async def has(self, key: str, timeout: float) -> bool:
-        if key in self.kept:
+        if self._is_here(key):
             return await self.kept.has(key, timeout)
         try:
             return await self._primary.has(key, timeout)
@@ -147,12 +185,32 @@ class FallbackBackend:
         return kept + [key for key in others if key not in self.kept]
 
     def _take_over(self, key: str, changes: Changes) -> Outcome:
-        if key in self.kept:
-            return self.kept.apply(key, changes)
+        if self._is_here(key):
+            return self._keep(key, changes)
         copies = self.copies.memory(key)
         if copies.is_deleted(key) and not changes.revive:
             return GONE
-        if not copies.move(key, self.kept) and changes.base_version:
+        replay, held = self.replay, copies.snapshot(key, 0)
+        # With a replay, memory and the store may differ from now on, and a commit says by its birth
+        # which of both it rests on.
+        mark = new_commit_id() if replay is not None else ""
+        here = replace(changes, birth=mark) if mark and changes.base_version else changes
+        if not copies.move(key, self.kept, mark) and changes.base_version:
             # Known, but not to this process: it goes on from here without its history.
-            self.kept.admit(key, changes)
-        return self.kept.apply(key, changes)
+            self.kept.admit(key, here)
+            held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
+        outcome = self.kept.apply(key, here, mark)
+        if replay is not None:
+            replay.took_over(key, here, outcome, held)
+        return outcome
+
+    def _keep(self, key: str, changes: Changes) -> Outcome:
+        """Apply *changes* to what memory has the say of, and write them down for the replay."""
+        if self.replay is None or key not in self.replay.journal:
+            return self.kept.apply(key, changes)
+        here = self.replay.based_here(key, changes)
+        if key not in self.kept and changes.base_version:  # it had to make room meanwhile
+            self.kept.admit(key, here)
+        outcome = self.kept.apply(key, here, new_commit_id())
+        self.replay.took_over(key, here, outcome, MISSING)
+        return outcome

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend
@@ -29,19 +29,15 @@ class GuardedBackend:
 
     A store that answers and only refuses to write, because it is full or a replica, is not away: it
     goes on being asked. That is one WARNING too, and over with the first commit that is taken.
-    *when_back* is called whenever either is over.
     """
 
-    def __init__(
-        self, backend: Backend, *, consequence: str, when_back: Callable[[], object] = int
-    ) -> None:
+    def __init__(self, backend: Backend, *, consequence: str) -> None:
         self._backend = backend
         self._consequence = consequence
         self._breaker = Breaker()
         self._probe: asyncio.Task[None] | None = None
         self._is_out = False
         self._refuses_writes = False
-        self.when_back = when_back
         self.last_error: str | None = None
 
     @property
@@ -147,7 +143,6 @@ class GuardedBackend:
             self._refuses_writes = False
             self.last_error = None
             logger.info("conversation store writes again")
-            self.when_back()
 
     def _start_probe(self) -> None:
         loop = asyncio.get_running_loop()
@@ -174,4 +169,3 @@ class GuardedBackend:
         if not self._refuses_writes:
             self.last_error = None
         logger.info("conversation store back: new conversations use it again")
-        self.when_back()

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 
 from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
+    ELSEWHERE,
     ENTRY_OVERHEAD_BYTES,
     ITEM_OVERHEAD_BYTES,
-    REMEMBERED_COMMITS,
     Entry,
     conflicts,
     entry_of,
     measured,
+    remember,
     rewrite,
+    snapshot_of,
 )
 from jv_session_mw.backends.tombstones import Tombstones
 from jv_session_mw.changes import (
@@ -65,14 +67,11 @@ class MemoryBackend:
         """The bytes that the entries take, by estimate."""
         return self._entries.size
 
-    async def open(self, timeout: float) -> None:
-        pass
+    async def open(self, timeout: float) -> None: ...
 
-    async def close(self) -> None:
-        pass
+    async def close(self) -> None: ...
 
-    async def ping(self, timeout: float) -> None:
-        pass
+    async def ping(self, timeout: float) -> None: ...
 
     def condition(self) -> Condition:
         return Condition(in_memory=len(self))
@@ -122,15 +121,7 @@ class MemoryBackend:
         entry = self._entries.find(key)
         if entry is None:
             return MISSING
-        return Snapshot(
-            version=entry.version,
-            birth=entry.birth,
-            created_ms=entry.created_ms,
-            ttl_ms=self._remaining_ms(entry),
-            total=entry.unseen + len(entry.messages),
-            fields=dict(entry.fields),
-            messages=Stretch(entry.numbers[-window:], entry.messages[-window:]),
-        )
+        return snapshot_of(entry, window, self._remaining_ms(entry))
 
     def overtakes(self, key: str, snapshot: Snapshot) -> bool:
         """Say whether what is kept under *key* is a later version of *snapshot*."""
@@ -163,6 +154,11 @@ class MemoryBackend:
         """Drop what is kept under *key*, without a tombstone."""
         self._entries.forget(key)
 
+    def forget_all(self, key: str) -> None:
+        """Drop what is kept under *key*, and its tombstone."""
+        self.forget(key)
+        self._tombstones.take_away(key)
+
     def drop_oldest(self) -> bool:
         """Drop what was used least recently; say whether there was anything."""
         return self._entries.drop_oldest()
@@ -172,8 +168,8 @@ class MemoryBackend:
         self.forget(key)
         self._tombstones.set(key)
 
-    def apply(self, key: str, changes: Changes) -> Outcome:
-        """Apply a commit by the same rules as Redis does."""
+    def apply(self, key: str, changes: Changes, birth: str = "") -> Outcome:
+        """Apply a commit by the same rules as Redis does; *birth* is for what it creates."""
         if changes.revive:
             self._tombstones.take_away(key)
         elif self.is_deleted(key):
@@ -182,7 +178,7 @@ class MemoryBackend:
         if changes.base_version > 0 and (entry is None or changes.birth not in ("", entry.birth)):
             return GONE
         if entry is None:
-            entry = self._create(key, changes.commit_id)
+            entry = self._create(key, birth or changes.commit_id)
             return self._write(key, entry, changes, [])
         for commit_id, outcome in entry.commits:
             if commit_id == changes.commit_id:
@@ -193,15 +189,23 @@ class MemoryBackend:
         return self._write(key, entry, changes, collisions)
 
     def admit(self, key: str, changes: Changes) -> None:
-        """Make room for a conversation of which only what *changes* rest on is known."""
-        self._create(key, changes.birth).version = changes.base_version
+        """Make room for a conversation of which only what *changes* rest on is known.
 
-    def move(self, key: str, other: "MemoryBackend") -> bool:
-        """Hand what is kept under *key* over to *other*; say whether there was anything."""
+        What comes now is numbered beyond all that may be stored of it elsewhere.
+        """
+        entry = self._create(key, changes.birth)
+        entry.version, entry.next_seq = changes.base_version, ELSEWHERE + 1
+
+    def move(self, key: str, other: "MemoryBackend", birth: str = "") -> bool:
+        """Hand what is kept under *key* over to *other*; say whether there was anything.
+
+        It is known there by another mark of *birth*, if one is given.
+        """
         entry = self._entries.find(key)
         if entry is None:
             return False
         self.forget(key)
+        entry.birth = birth or entry.birth
         other._entries.put(key, entry)
         return True
 
@@ -224,7 +228,7 @@ class MemoryBackend:
         entry.version = outcome.version - 1
         self._change(key, entry, changes)
         self._refresh(entry, at)
-        self._remember(entry, changes, outcome)
+        remember(entry, changes, outcome)
         if len(entry.messages) > 2 * window > 0:
             del entry.numbers[:-window], entry.messages[:-window]
             self._entries.measure(key, entry)
@@ -259,12 +263,8 @@ class MemoryBackend:
             first_seq=first_seq,
             conflicts=collisions,
         )
-        self._remember(entry, changes, outcome)
+        remember(entry, changes, outcome)
         return outcome
-
-    def _remember(self, entry: Entry, changes: Changes, outcome: Outcome) -> None:
-        entry.commits.append((changes.commit_id, outcome))
-        del entry.commits[:-REMEMBERED_COMMITS]
 
     def _change(self, key: str, entry: Entry, changes: Changes) -> int:
         """Do to *entry* what *changes* say, and return the number of the first new message."""

@@ -195,5 +195,6 @@ async def eventually(holds: Callable[[], bool]) -> None:
     raise AssertionError("it has not come to hold")
 
 
-def guarded(server: RedisServer, rules: Rules | None = None) -> GuardedBackend:
-    return GuardedBackend(redis_backend(server, rules), consequence="memory serves")
+def guarded(url: str, rules: Rules | None = None, patience: Patience = PATIENCE) -> GuardedBackend:
+    redis = RedisBackend(connect(url), rules or Rules(TTL_MS), prefix=PREFIX, patience=patience)
+    return GuardedBackend(redis, consequence="memory serves")

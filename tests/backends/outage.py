@@ -15,7 +15,7 @@ class Process:
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server
-        self.guard: GuardedBackend = guarded(server)
+        self.guard: GuardedBackend = guarded(server.url)
         self.backend = FallbackBackend(self.guard, Rules(TTL_MS), window=WINDOW)
 
     async def lose(self) -> None:

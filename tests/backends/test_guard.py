@@ -34,7 +34,7 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 async def guard(own_valkey: RedisServer) -> AsyncGenerator[GuardedBackend]:
-    guard = guarded(own_valkey)
+    guard = guarded(own_valkey.url)
     yield guard
     await guard.close()
 
@@ -213,7 +213,7 @@ async def test_many_failures_at_once_start_one_probe(
 def test_an_outage_that_began_in_another_event_loop_ends_in_this_one(
     own_valkey: RedisServer,
 ) -> None:
-    guard = guarded(own_valkey)
+    guard = guarded(own_valkey.url)
     own_valkey.kill()
     asyncio.run(fail(guard, CONSECUTIVE_FAILURES + 1))
     own_valkey.start()

@@ -1,0 +1,212 @@
+"""What was written during an outage, applied to the store as ordinary commits when it is back."""
+
+import asyncio
+import contextvars
+import logging
+import random
+
+from msgspec.structs import replace
+
+from jv_session_mw.backends.breaker import Backoff
+from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.backends.journal import Entry, Journal, Numbering, Record
+from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, new_commit_id
+from jv_session_mw.errors import StoreError, StoreUnavailable
+
+logger = logging.getLogger("jv_session_mw")
+
+AT_ONCE = 64
+PAUSE_SECONDS = 0.02
+RETRY_BASE_SECONDS = 0.05
+RETRY_CAP_SECONDS = 0.5
+CLOSE_SECONDS = 3.0
+
+
+class Replay:
+    """Journals what memory takes over, and replays it, each commit under the id that it had.
+
+    A conversation is served from *kept* until all of it is in the store, and from the store from
+    then on. What cannot be applied is logged and counted in `conflicts`: a field that somebody
+    else has changed meanwhile, a conversation that was deleted there, a journal that is full.
+    """
+
+    def __init__(
+        self, primary: GuardedBackend, kept: MemoryBackend, journal: Journal, timeout: float
+    ) -> None:
+        self._primary = primary
+        self._kept = kept
+        self._timeout = timeout
+        self._task: asyncio.Task[None] | None = None
+        self.journal = journal
+        self.conflicts = 0
+
+    def took_over(self, key: str, changes: Changes, outcome: Outcome, held: Snapshot) -> None:
+        """Write down what memory took; *held* is what the store had before, as far as known."""
+        if outcome.status != "committed":
+            return
+        record = self.journal.find(key)
+        if record is None:
+            record = self.journal.begin(key, held, outcome.birth)
+        elif record.deleted and not record.entries:  # and created anew
+            record.numbering = Numbering(outcome.birth, "", 0)
+        self.journal.add(key, record, changes, outcome)
+        self._bound()
+        self.start()
+
+    def deleted(self, key: str) -> None:
+        """Write down a delete that the store has not heard of."""
+        record = self.journal.find(key) or self.journal.begin(key, Snapshot(), "")
+        self.journal.clear(record)
+        record.deleted = True
+        self._bound()
+        self.start()
+
+    def forget(self, key: str) -> None:
+        """Strike out what was written of *key*: it was deleted in the store."""
+        record = self.journal.find(key)
+        if record is not None:
+            self.journal.clear(record)
+            self._finish(key)
+
+    def based_here(self, key: str, changes: Changes) -> Changes:
+        """Return *changes* as resting on what memory keeps, also when they rest on the store."""
+        record = self.journal.find(key)
+        if record is None or changes.birth != record.numbering.there:
+            return changes
+        return replace(changes, birth=record.numbering.here)
+
+    def start(self) -> None:
+        """See to it that a task replays what is written down, for as long as there is anything."""
+        loop = asyncio.get_running_loop()
+        task = self._task
+        if task is None or task.done() or task.get_loop() is not loop:
+            self._task = loop.create_task(self._run(), context=contextvars.Context())
+
+    async def close(self) -> None:
+        """Replay what is left, unless the store is away; say what is lost with the process."""
+        task, self._task = self._task, None
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
+            if not self._primary.is_away:
+                await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+            task.cancel()
+            await asyncio.wait({task})
+        if self.journal:
+            logger.error(
+                "%d conversations were changed while the store was away, and end with this process",
+                len(self.journal),
+            )
+
+    async def _run(self) -> None:
+        backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
+        while self.journal:
+            await asyncio.sleep(backoff.next())
+            try:
+                await self._round()
+            except StoreUnavailable:
+                continue
+            backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
+
+    async def _round(self) -> None:
+        """Replay a few conversations at a time, and pause between: others come back too."""
+        keys = self.journal.keys()
+        for at in range(0, len(keys), AT_ONCE):
+            batch = [self._replay(key) for key in keys[at : at + AT_ONCE]]
+            for failure in await asyncio.gather(*batch, return_exceptions=True):
+                if isinstance(failure, BaseException):
+                    raise failure
+            await asyncio.sleep(PAUSE_SECONDS * random.random())
+
+    async def _replay(self, key: str) -> None:
+        record = self.journal.find(key)
+        if record is None:
+            return
+        try:
+            while (record.deleted or record.entries) and self.journal.find(key) is record:
+                if record.deleted:
+                    await self._primary.delete(key, self._timeout)
+                    record.deleted = False
+                else:
+                    await self._replay_oldest(key, record)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # what is stored there cannot be read, and stays as it is
+            self._give_up(key, record, str(error))
+        if self.journal.find(key) is record:
+            self._finish(key)
+
+    async def _replay_oldest(self, key: str, record: Record) -> None:
+        entry = record.entries[0]
+        changes = record.numbering.translated(entry.changes)
+        outcome = await self._primary.commit(key, changes, self._timeout)
+        if not self._is_oldest(key, record, entry):
+            return  # deleted meanwhile
+        if outcome.status == "gone":
+            if changes.base_version:
+                await self._bring_back(key, record)
+            else:
+                self._give_up(key, record, "it was deleted there")
+            return
+        if outcome.conflicts:
+            self._report(len(outcome.conflicts), f"{', '.join(outcome.conflicts)} collided")
+        self.journal.take(record)
+        if outcome.status == "committed":
+            record.numbering.note(entry.numbers, outcome)
+            return
+        rest = _without(entry.changes, outcome.conflicts, record.numbering)
+        if not rest.empty():
+            self.journal.put_first(record, rest, entry.numbers)
+
+    async def _bring_back(self, key: str, record: Record) -> None:
+        """Create anew what the store has lost; what was deleted there stays deleted."""
+        entry = record.entries[0]
+        stored = await self._primary.load(key, 1, self._timeout)
+        if not self._is_oldest(key, record, entry):
+            return
+        kept = self._kept.snapshot(key, 0)
+        if stored.deleted or stored.version or not kept.version:
+            self._give_up(key, record, "it was deleted or has expired there")
+            return
+        fields = {name: Put(value) for name, value in kept.fields.items()}
+        whole = Changes(new_commit_id(), 0, fields=fields, appended=list(kept.messages.values))
+        self.journal.clear(record)
+        record.numbering.shared, record.numbering.numbers = 0, {}
+        self.journal.put_first(record, whole, kept.messages.numbers)
+
+    def _is_oldest(self, key: str, record: Record, entry: Entry) -> bool:
+        current = self.journal.find(key) is record and not record.deleted
+        return current and bool(record.entries) and record.entries[0] is entry
+
+    def _give_up(self, key: str, record: Record, why: str) -> None:
+        self._report(len(record.entries), why)
+        self.journal.clear(record)
+
+    def _finish(self, key: str) -> None:
+        self.journal.finish(key)
+        self._kept.forget_all(key)
+
+    def _bound(self) -> None:
+        for _, record in self.journal.overflow():
+            self._report(len(record.entries) + record.deleted, "the journal is full")
+
+    def _report(self, count: int, why: str) -> None:
+        self.conflicts += count
+        logger.warning(
+            "changes of an outage could not be applied as they were (%d): %s", count, why
+        )
+
+
+def _without(changes: Changes, conflicts: list[str], numbering: Numbering) -> Changes:
+    """Return *changes* less what collides, which is named as the store knows it."""
+    collided = set(conflicts)
+
+    def stays(here: int) -> bool:
+        there = numbering.number_there(here) if changes.birth == numbering.here else here
+        return f"messages#{there}" not in collided
+
+    return replace(
+        changes,
+        fields={name: put for name, put in changes.fields.items() if name not in collided},
+        removed={name: base for name, base in changes.removed.items() if name not in collided},
+        replaced={here: put for here, put in changes.replaced.items() if stays(here)},
+    )

@@ -1,0 +1,1 @@
+"""Faults on the way to Redis and in it, and what must hold all the same."""
