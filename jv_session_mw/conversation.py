@@ -138,7 +138,7 @@ class Conversation(Generic[S]):
         """
         self.asked_for_id = True
         _ = self.messages
-        reply = Reply({"role": role, "content": "", **fields}, self._append, self._replies)
+        reply = Reply({"role": role, "content": "", **fields}, self._place, self._replies)
         self._replies.append(reply)
         return reply
 
@@ -265,6 +265,11 @@ class Conversation(Generic[S]):
         self._replies.clear()
         self._copy.discard()
 
+    def checkpoint_replies(self) -> None:
+        """Put into the messages what the replies under way have by now."""
+        for reply in self._replies:
+            reply.checkpoint()
+
     def interrupt_replies(self) -> None:
         """End the replies that nobody has ended: their streams are over."""
         for reply in list(self._replies):
@@ -273,8 +278,11 @@ class Conversation(Generic[S]):
     def _time(self) -> Deadline:
         return Deadline(self._terms.seconds)
 
-    def _append(self, message: Message) -> None:
-        self.messages.append(message)
+    def _place(self, message: Message) -> None:
+        """Append *message*, unless it is there since a checkpoint."""
+        messages = self.messages
+        if not any(held is message for held in reversed(messages)):
+            messages.append(message)
 
     def _require_loaded(self) -> None:
         if not self.is_loaded:

@@ -1,121 +1,17 @@
 """One exchange, and the moments at which it commits."""
 
-import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
 
-import anyio
-from msgspec import Struct
-from starlette.types import Message, Receive, Send
+from starlette.types import Message
 
-from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
-from jv_session_mw.inflight import InFlight
-from jv_session_mw.tokens import Presented, Tokens
+from jv_session_mw.errors import ConversationGone, SessionError
+from jv_session_mw.exchange import Exchange
 
 logger = logging.getLogger("jv_session_mw")
 
-FINAL_COMMIT_SECONDS = 5.0
 NO_BODY = frozenset({204, 205, 304})
-
-
-class Policy(Struct, frozen=True):
-    """What all exchanges of one middleware have in common.
-
-    *seconds* is the deadline of the store work that it does by itself.
-    """
-
-    tokens: Tokens
-    inflight: InFlight
-    seconds: float
-    commit_on_error: bool
-
-
-class Exchange:
-    """What an HTTP exchange and a WebSocket have in common.
-
-    It keeps its own reference to the conversation: the scope belongs to the app, which may put
-    anything there. *presented* is what the client came with, *deadline* what is left of its time.
-    """
-
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: Conversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        *,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        self.policy = policy
-        self.conversation = conversation
-        self.presented = presented
-        self.deadline = deadline
-        self.take = receive
-        self.forward = send
-        self.started = False
-        self.failure: SessionError | None = None
-
-    def with_token(self, message: Message) -> Message:
-        """Return the message that opens the response, with the headers that carry the token.
-
-        A new message: the app's own may be a constant that it sends to every client.
-        """
-        tokens, presented = self.policy.tokens, self.presented
-        if self.conversation.deleted:
-            headers = tokens.revoke() if presented.id is not None else []
-        else:
-            channel = self.conversation.channel
-            headers = tokens.issue(channel.id, presented)
-            if channel.id != presented.id:
-                channel.name_request()
-        if not headers:
-            return message
-        headers = [*message.get("headers", ()), *headers, *self._caching(message)]
-        return {**message, "headers": headers}
-
-    def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
-        """A token is for one client: no shared cache may keep the answer that carries it."""
-        names = {name.lower() for name, _ in message.get("headers", ())}
-        vary = [(b"vary", self.policy.tokens.vary)]
-        return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
-
-    async def commit_rest(self) -> None:
-        """Commit what can be committed, then raise for what cannot."""
-        if self.conversation.is_as_stored():
-            return
-        try:
-            await self.conversation.commit_rest(self.deadline)
-        except ConversationConflict:
-            self.conversation.discard()
-            raise
-
-    async def finish(self) -> None:
-        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time.
-
-        The commit runs in a task that nobody cancels. Waiting for it is shielded twice: from
-        anyio's scopes here, and from a server that cancels again by the store's own shutdown,
-        which waits for the task.
-        """
-        self.conversation.interrupt_replies()
-        if not self.conversation.may_be_unsaved:
-            return
-        last = self.policy.inflight.spawn(self._commit_last())
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
-
-    async def _commit_last(self) -> None:
-        self.deadline = Deadline(self.policy.seconds)  # the client does not wait for this one
-        try:
-            await self.commit_rest()
-        except ConversationGone:
-            return
-        except SessionError as error:
-            # The response is over, so nobody can be told; a log is what remains.
-            logger.error("the end of a turn was not stored: %s", error, exc_info=error)
 
 
 class HttpExchange(Exchange):
@@ -183,6 +79,8 @@ class HttpExchange(Exchange):
         self._expects_trailers = bool(start.get("trailers"))
         self._token_is_out = self._needs_token(start)
         await self.forward(self.with_token(start) if self._token_is_out else start)
+        if _is_stream(start):
+            self.begin_checkpoints()
 
     async def _commit_beginning(self) -> None:
         try:
@@ -239,6 +137,10 @@ class SocketExchange(Exchange):
     _in_turn = False
     closed = False
 
+    @property
+    def is_half_done(self) -> bool:
+        return self._in_turn
+
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
             self.started = True
@@ -253,6 +155,8 @@ class SocketExchange(Exchange):
         await self._end_turn()
         message = await self.take()
         self._in_turn = message["type"] == "websocket.receive"
+        if self._in_turn:
+            self.begin_checkpoints()
         self.closed = message["type"] == "websocket.disconnect"
         return message
 
@@ -266,6 +170,7 @@ class SocketExchange(Exchange):
         if not self._in_turn:
             return
         self._in_turn = False
+        self.end_checkpoints()
         self.deadline = Deadline(self.policy.seconds)
         try:
             await self.commit_rest()

@@ -3,23 +3,36 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from jv_session_mw.errors import SessionError
+from jv_session_mw.termination import hear_of_termination
 
 logger = logging.getLogger("jv_session_mw")
 
 T = TypeVar("T")
 
 
-class InFlight:
-    """The tasks under way for one store."""
+class UnderWay(Protocol):
+    """An exchange that may still commit."""
 
-    __slots__ = ("_ended", "_exchanges", "_tasks")
+    def begin_draining(self) -> None:
+        """Commit what has changed by now, and again and again: the process may be killed soon."""
+        ...
+
+
+class InFlight:
+    """The tasks and the exchanges under way for one store.
+
+    `is_draining` from the first SIGTERM on.
+    """
+
+    __slots__ = ("__weakref__", "_ended", "_exchanges", "_tasks", "is_draining")
 
     def __init__(self) -> None:
+        self.is_draining = False
         self._tasks: set[asyncio.Task[object]] = set()
-        self._exchanges: dict[asyncio.AbstractEventLoop, int] = {}
+        self._exchanges: dict[asyncio.AbstractEventLoop, set[UnderWay]] = {}
         self._ended: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
@@ -33,14 +46,20 @@ class InFlight:
         """Wait for *work*, which goes on to its end when whoever waits is cancelled."""
         return await asyncio.shield(self.spawn(work))
 
-    def begin(self) -> None:
-        """Let `drain` wait for one more `end`, of an exchange whose last commit may still come."""
+    def begin(self, exchange: UnderWay) -> None:
+        """Let `drain` wait for the `end` of an exchange whose last commit may still come."""
         loop = asyncio.get_running_loop()
-        self._exchanges[loop] = self._exchanges.get(loop, 0) + 1
+        exchanges = self._exchanges.get(loop)
+        if exchanges is None:
+            self._exchanges[loop] = {exchange}
+            hear_of_termination(self)
+        else:
+            exchanges.add(exchange)
 
-    def end(self) -> None:
+    def end(self, exchange: UnderWay) -> None:
         loop = asyncio.get_running_loop()
-        left = self._exchanges[loop] = self._exchanges[loop] - 1
+        left = self._exchanges[loop]
+        left.discard(exchange)
         if not left:
             del self._exchanges[loop]
             if loop in self._ended:
@@ -56,6 +75,16 @@ class InFlight:
         until = loop.time() + seconds
         while (pending := self._pending(loop)) and (left := until - loop.time()) > 0:
             await asyncio.wait(pending, timeout=left)
+
+    def terminating(self) -> None:
+        """Begin to drain: called from a signal handler."""
+        self.is_draining = True
+        for loop in list(self._exchanges):
+            loop.call_soon_threadsafe(self._begin_draining, loop)
+
+    def _begin_draining(self, loop: asyncio.AbstractEventLoop) -> None:
+        for exchange in list(self._exchanges.get(loop, ())):
+            exchange.begin_draining()
 
     def _pending(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Future[Any]]:
         pending: list[asyncio.Future[Any]] = [

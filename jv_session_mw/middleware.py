@@ -16,7 +16,8 @@ from jv_session_mw.errors import (
     StoreUnavailable,
     UnreadableConversation,
 )
-from jv_session_mw.gates import HttpExchange, Policy, SocketExchange
+from jv_session_mw.exchange import Policy
+from jv_session_mw.gates import HttpExchange, SocketExchange
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
 from jv_session_mw.refusals import hang_up, is_refusal, refuse
@@ -39,7 +40,8 @@ class ConversationMiddleware:
     under a key that contains the owner. `secure=False` is for development without HTTPS.
     `load="lazy"` waits for `await conversation.load()`. Requests whose path begins with one of
     *exclude* (whole segments), and OPTIONS, never touch the store. *commit_on_error* keeps what
-    was changed before an unhandled exception or a status of 500 and above.
+    was changed before an unhandled exception or a status of 500 and above. Every
+    *checkpoint_seconds* the answer of a stream that is under way is stored as far as it has come.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -56,9 +58,11 @@ class ConversationMiddleware:
         load: Literal["eager", "lazy"] = "eager",
         exclude: Sequence[str] = (),
         commit_on_error: bool = False,
+        checkpoint_seconds: float | None = None,
     ) -> None:
         try:
             _check(store, owner, load, exclude)
+            every = _every(checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
             tokens = _tokens(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
@@ -70,7 +74,9 @@ class ConversationMiddleware:
         self._owner = owner
         self._lazy = load == "lazy"
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
-        self._policy = Policy(tokens, self.store.inflight, self.store.deadline, commit_on_error)
+        self._policy = Policy(
+            tokens, self.store.inflight, self.store.deadline, commit_on_error, every
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,21 +97,17 @@ class ConversationMiddleware:
                     await refuse(error, scope, send)
                     return
         scope.setdefault("state", {})[STATE_KEY] = conversation
+        kind = HttpExchange if scope["type"] == "http" else SocketExchange
+        exchange = kind(self._policy, conversation, presented, deadline, receive=receive, send=send)
         inflight = self._policy.inflight
-        inflight.begin()
+        inflight.begin(exchange)
         try:
-            if scope["type"] == "http":
-                exchange = HttpExchange(
-                    self._policy, conversation, presented, deadline, receive=receive, send=send
-                )
+            if isinstance(exchange, HttpExchange):
                 await self._http(exchange, scope, receive, send)
             else:
-                socket = SocketExchange(
-                    self._policy, conversation, presented, deadline, receive=receive, send=send
-                )
-                await self._socket(socket, scope, send)
+                await self._socket(exchange, scope, send)
         finally:
-            inflight.end()
+            inflight.end(exchange)
 
     async def _http(
         self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
@@ -165,6 +167,17 @@ def _check(store: object, owner: object, load: str, exclude: Sequence[str]) -> N
         raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
     if isinstance(exclude, str) or not all(re.match("/+[^/]", prefix) for prefix in exclude):
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
+
+
+def _every(seconds: object) -> float:
+    """Return the time between two checkpoints, 0 for none."""
+    if seconds is None:
+        return 0.0
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ConfigurationError(
+            f"checkpoint_seconds={seconds!r}: give seconds, such as 2.0, or None"
+        )
+    return float(seconds)
 
 
 def _tokens(

@@ -6,22 +6,24 @@ from typing import Self
 
 from jv_session_mw.messages import Message
 
+INTERRUPTED: Message = {"interrupted": True}
+
 
 class Reply:
     """Collects what is streamed and appends one message at the end.
 
     `async with conversation.reply() as reply:` around the stream (`with` in a generator that is
     not async), `reply.write(token)` for each piece. When it is cut off, because the client hung
-    up or the model failed, what there is by then is kept and marked `"interrupted": true`. An
-    empty reply leaves no message.
+    up or the model failed, what there is by then is kept and marked `"interrupted": true`. So it
+    is at a checkpoint, until the end takes the mark away. An empty reply leaves no message.
     """
 
-    __slots__ = ("_append", "_open", "_parts", "message")
+    __slots__ = ("_open", "_parts", "_place", "message")
 
     def __init__(
-        self, message: Message, append: Callable[[Message], None], open_replies: list["Reply"]
+        self, message: Message, place: Callable[[Message], None], open_replies: list["Reply"]
     ) -> None:
-        self._append = append
+        self._place = place
         self._open = open_replies
         self._parts: list[str] = []
         self.message = message
@@ -32,7 +34,7 @@ class Reply:
         return "".join(self._parts)
 
     def write(self, text: str) -> None:
-        """Add a piece of the answer. It is stored when the reply ends, not before."""
+        """Add a piece of the answer. It is stored when the reply ends, or at a checkpoint."""
         self._parts.append(text)
 
     def finish(self) -> None:
@@ -41,7 +43,13 @@ class Reply:
 
     def interrupt(self) -> None:
         """Append what there is, marked; without effect when the reply has ended already."""
-        self._end({"interrupted": True})
+        self._end(INTERRUPTED)
+
+    def checkpoint(self) -> None:
+        """Put what there is into the messages, marked as long as no end has come."""
+        if self._parts:
+            self.message.update(content=self.text, **INTERRUPTED)
+            self._place(self.message)
 
     def __enter__(self) -> Self:
         return self
@@ -74,5 +82,7 @@ class Reply:
             return
         self._open.remove(self)
         if self._parts:
+            for name in INTERRUPTED.keys() - mark.keys():
+                self.message.pop(name, None)
             self.message.update(content=self.text, **mark)
-            self._append(self.message)
+            self._place(self.message)

@@ -16,7 +16,7 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {"version", "errors", "changes", "deadline"},
+    {"version", "errors", "changes", "deadline", "termination"},
     {
         "codec",
         "ids",
@@ -48,7 +48,7 @@ FLOORS: list[set[str]] = [
     },
     {"store"},
     {"build", "resolvers", "tokens", "access"},
-    {"refusals", "gates", "lifespan", "middleware"},
+    {"refusals", "checkpoints", "exchange", "gates", "lifespan", "middleware"},
     {"cli"},
 ]
 ALLOWED = {

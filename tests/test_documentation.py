@@ -200,7 +200,8 @@ def test_every_environment_variable_is_in_the_settings() -> None:
 
 
 def test_every_name_in_the_telemetry_is_in_its_page() -> None:
-    source = (ROOT / "jv_session_mw/telemetry.py").read_text("utf-8")
+    package = ROOT / "jv_session_mw"
+    source = "".join((package / f"{name}.py").read_text() for name in ("telemetry", "gauges"))
     names = set(re.findall(r'"((?:jv_session|gen_ai|error)\.[a-z_.{}]+)"', source))
     calls = set(re.findall(r'_call\("(\w+)"', (ROOT / "jv_session_mw/channel.py").read_text()))
     calls |= set(re.findall(r'\.call\("(\w+)"', (ROOT / "jv_session_mw/store.py").read_text()))

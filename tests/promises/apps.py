@@ -254,6 +254,13 @@ def chat() -> FastAPI:
     return app
 
 
+def fastapi_app_with_checkpoints() -> FastAPI:
+    """Return the FastAPI chat, which stores its streams as they go on."""
+    app = chat()
+    app.add_middleware(ConversationMiddleware, checkpoint_seconds=0.05)
+    return app
+
+
 def fastapi_app(store: ConversationStore[Any] | None = None) -> FastAPI:
     """Return the FastAPI chat; the store and the keys default to those of the environment."""
     app = chat()

@@ -50,8 +50,8 @@ def start_server() -> Generator[StartServer]:
     """Start servers of the test's own: `start_server("granian", own_valkey)`."""
     started: list[WebServer] = []
 
-    def start(kind: str, redis: RedisServer, *options: str) -> WebServer:
-        server = WebServer(kind, FASTAPI, environment(redis), *options)
+    def start(kind: str, redis: RedisServer, *options: str, factory: str = FASTAPI) -> WebServer:
+        server = WebServer(kind, factory, environment(redis), *options)
         started.append(server)
         server.start()
         return server

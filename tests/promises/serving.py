@@ -87,6 +87,12 @@ class WebServer:
         """Ask it to end with SIGTERM, as a deployment does; `wait()` waits for that."""
         os.kill(self._pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End it and its workers with SIGKILL, at once."""
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard.wait()
+
     def wait(self) -> int:
         """Wait until it has ended, and return its exit status."""
         return self._guard.wait(END_SECONDS)
@@ -94,7 +100,7 @@ class WebServer:
     def close(self) -> None:
         """End it and its workers for good."""
         assert self._guard.stdin is not None
-        if self.running:
+        if self.running and not self._guard.stdin.closed:
             self.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.wait()

@@ -205,6 +205,8 @@ HYPERCORN = [("hypercorn --graceful-timeout=1", place) for place in ("held", "he
         ("uvicorn-h11 --timeout-graceful-shutdown=1", "held"),
         ("uvicorn-h11 --timeout-graceful-shutdown=1", "held-finally"),
         ("uvicorn-httptools --timeout-graceful-shutdown=1", "held-sse"),
+        ("granian --workers-kill-timeout=1", "held"),
+        ("granian --workers-kill-timeout=1", "held-sse"),
         *(HYPERCORN if sys.version_info < (3, 12) else []),
     ],
 )

@@ -1,0 +1,149 @@
+"""What an HTTP exchange and a WebSocket have in common."""
+
+import asyncio
+import logging
+from typing import Any
+
+import anyio
+from msgspec import Struct
+from starlette.types import Message, Receive, Send
+
+from jv_session_mw.checkpoints import Checkpoints
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.deadline import Deadline
+from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
+from jv_session_mw.inflight import InFlight
+from jv_session_mw.tokens import Presented, Tokens
+
+logger = logging.getLogger("jv_session_mw")
+
+FINAL_COMMIT_SECONDS = 5.0
+DRAIN_EVERY = 0.5
+
+
+class Policy(Struct, frozen=True):
+    """What all exchanges of one middleware have in common.
+
+    *seconds* is the deadline of the store work that it does by itself. Every *checkpoint_seconds*
+    a stream is committed as far as it has come; 0 is never.
+    """
+
+    tokens: Tokens
+    inflight: InFlight
+    seconds: float
+    commit_on_error: bool
+    checkpoint_seconds: float
+
+
+class Exchange:
+    """One request and its response, or one WebSocket, and the conversation that it has.
+
+    It keeps its own reference to the conversation: the scope belongs to the app, which may put
+    anything there. *presented* is what the client came with, *deadline* what is left of its time.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        *,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.policy = policy
+        self.conversation = conversation
+        self.presented = presented
+        self.deadline = deadline
+        self.take = receive
+        self.forward = send
+        self.started = False
+        self.failure: SessionError | None = None
+        self._checkpoints: Checkpoints | None = None
+
+    def begin_checkpoints(self) -> None:
+        """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""
+        policy = self.policy
+        every = DRAIN_EVERY if policy.inflight.is_draining else policy.checkpoint_seconds
+        if every:
+            self._checkpoints = Checkpoints(
+                self.conversation, policy.inflight, every=every, deadline=policy.seconds
+            )
+
+    def begin_draining(self) -> None:
+        """Commit what the client has seen the beginning of now, and then again and again."""
+        if self.is_half_done:
+            self.end_checkpoints()
+            self.begin_checkpoints()
+            if self._checkpoints is not None:
+                self._checkpoints.commit_now()
+
+    @property
+    def is_half_done(self) -> bool:
+        """Whether something of it has left already, and more is to come."""
+        return self.started
+
+    def end_checkpoints(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.end()
+            self._checkpoints = None
+
+    def with_token(self, message: Message) -> Message:
+        """Return the message that opens the response, with the headers that carry the token.
+
+        A new message: the app's own may be a constant that it sends to every client.
+        """
+        tokens, presented = self.policy.tokens, self.presented
+        if self.conversation.deleted:
+            headers = tokens.revoke() if presented.id is not None else []
+        else:
+            channel = self.conversation.channel
+            headers = tokens.issue(channel.id, presented)
+            if channel.id != presented.id:
+                channel.name_request()
+        if not headers:
+            return message
+        headers = [*message.get("headers", ()), *headers, *self._caching(message)]
+        return {**message, "headers": headers}
+
+    def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
+        """A token is for one client: no shared cache may keep the answer that carries it."""
+        names = {name.lower() for name, _ in message.get("headers", ())}
+        vary = [(b"vary", self.policy.tokens.vary)]
+        return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
+
+    async def commit_rest(self) -> None:
+        """Commit what can be committed, then raise for what cannot."""
+        if self.conversation.is_as_stored():
+            return
+        try:
+            await self.conversation.commit_rest(self.deadline)
+        except ConversationConflict:
+            self.conversation.discard()
+            raise
+
+    async def finish(self) -> None:
+        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time.
+
+        The commit runs in a task that nobody cancels. Waiting for it is shielded twice: from
+        anyio's scopes here, and from a server that cancels again by the store's own shutdown,
+        which waits for the task.
+        """
+        self.end_checkpoints()
+        self.conversation.interrupt_replies()
+        if not self.conversation.may_be_unsaved:
+            return
+        last = self.policy.inflight.spawn(self._commit_last())
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
+
+    async def _commit_last(self) -> None:
+        self.deadline = Deadline(self.policy.seconds)  # the client does not wait for this one
+        try:
+            await self.commit_rest()
+        except ConversationGone:
+            return
+        except SessionError as error:
+            # The response is over, so nobody can be told; a log is what remains.
+            logger.error("the end of a turn was not stored: %s", error, exc_info=error)
