@@ -10,6 +10,9 @@ SERVICE = "main"
 SLOTS = 16_384
 SECONDS = 30.0
 
+# A full synchronisation begins at once, and not after five seconds of waiting for more replicas.
+SYNC_AT_ONCE = ("--repl-diskless-sync-delay", "0")
+
 Make = Callable[..., RedisServer]
 
 
@@ -18,8 +21,8 @@ class Sentinels:
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        self.servers = [make(), make()]
-        self.primary.do("SET", "ready", "1")
+        # A primary that comes back empty before anybody has taken over empties its replicas too.
+        self.servers = [make(persistent=True, options=SYNC_AT_ONCE) for _ in range(2)]
         self.servers[1].do("REPLICAOF", HOST, str(self.servers[0].port))
         self.sentinels = [make(options=SENTINEL) for _ in range(3)]
         for sentinel in self.sentinels:
@@ -54,11 +57,16 @@ class Sentinels:
         assert poll_until(settled, seconds=SECONDS), self.sentinels[0].info("sentinel")
 
     def fail_over(self) -> None:
-        """Kill the primary, and return when the replica has taken over."""
+        """Kill the primary, and return when the sentinels say that the replica has taken over."""
         old = self.primary
         old.kill()
         other = next(server for server in self.servers if server is not old)
-        assert poll_until(lambda: other.is_primary, seconds=SECONDS)
+
+        def taken_over() -> bool:
+            told = [sentinel.info("sentinel") for sentinel in self.sentinels]
+            return other.is_primary and all(f"{HOST}:{other.port}" in one for one in told)
+
+        assert poll_until(taken_over, seconds=SECONDS)
 
     def repair(self) -> None:
         """Start what was killed, as the replica that it is now."""
@@ -77,7 +85,7 @@ class Cluster:
         count = primaries * (1 + replicas)
         options = (
             "--cluster-enabled", "yes", "--cluster-node-timeout", "500",
-            "--cluster-replica-validity-factor", "0",
+            "--cluster-replica-validity-factor", "0", *SYNC_AT_ONCE,
         )  # fmt: skip
         self.servers = [make(options=options) for _ in range(count)]
         self.primaries = self.servers[:primaries]
@@ -112,6 +120,15 @@ class Cluster:
             if server.is_running and server.is_primary and _has(server, slot):
                 return server
         raise AssertionError(f"nobody has slot {slot}")
+
+    def wait_for_owner(self, slot: int) -> None:
+        """Return when another primary has *slot*, after the one that had it was killed."""
+        alive = [server for server in self.servers if server.is_running]
+
+        def served() -> bool:
+            return any(server.is_primary and _has(server, slot) for server in alive)
+
+        assert poll_until(served, seconds=SECONDS)
 
     def move(self, slot: int, to: RedisServer) -> None:
         """Give *slot*, which holds no keys, to another primary; the others learn it by and by."""

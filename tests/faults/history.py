@@ -1,79 +1,90 @@
 """What was tried and what was acknowledged, held against what is stored in the end."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
+
+Violations = dict[str, list[str]]
+
+
+class Look(NamedTuple):
+    """What one client saw of one conversation."""
+
+    client: str
+    conversation: str
+    version: int
+    messages: list[str]
 
 
 class History(Struct):
     """The messages of one run, each of which nobody else ever writes.
 
-    A message is `conversation/writer/number`, so that it says where it belongs. `seen` holds for
-    each look at a conversation its version and what was in it.
+    A message is `conversation/client/number`, so that it says where it belongs. `tried` are those
+    of which nobody knows what became. All are in the order in which it happened.
     """
 
     acknowledged: list[str] = []
-    unknown: list[str] = []
-    seen: list[tuple[str, int, list[str]]] = []
+    tried: list[str] = []
+    looks: list[Look] = []
 
 
 def merged(histories: Iterable[History]) -> History:
-    """Return what all writers have told, each in its own order."""
+    """Return what several processes have told, each in its own order."""
     whole = History()
     for history in histories:
         whole.acknowledged += history.acknowledged
-        whole.unknown += history.unknown
-        whole.seen += history.seen
+        whole.tried += history.tried
+        whole.looks += history.looks
     return whole
 
 
-def violations(history: History, stored: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Name what should not be: an empty dict for a run that has kept every promise.
+def violations(history: History, stored: Mapping[str, Sequence[str]]) -> Violations:
+    """Name what should not be; nothing, for a run that has kept every promise.
 
-    `lost` and `duplicated` are of acknowledged messages; one whose outcome is unknown may be there
-    once or not at all. `foreign` stands in a conversation that is not its own, `invented` was never
-    written. `backward` are conversations whose version went back for one writer, and `disordered`
-    those in which the messages of one writer do not stand in their order.
+    `lost` and `duplicated` are of messages that were acknowledged, or may be there once or not at
+    all. `invented` was never written. `foreign` was seen or stored in a conversation that is not
+    its own. `disordered` are clients whose acknowledged messages do not stand in their order, and
+    `backward` those for which the version of a conversation went back.
     """
-    found: dict[str, list[str]] = {}
-
-    def note(kind: str, what: Iterable[str]) -> None:
-        if names := list(what):
-            found[kind] = names
-
-    tried = {*history.acknowledged, *history.unknown}
     counts = Counter(message for log in stored.values() for message in log)
-    note("lost", (message for message in history.acknowledged if not counts[message]))
-    note("duplicated", (message for message, count in counts.items() if count > 1))
-    note("invented", (message for message in counts if message not in tried))
-    logs = [*stored.items(), *((name, log) for name, _, log in history.seen)]
-    note(
-        "foreign",
-        (f"{message} in {name}" for name, log in logs for message in log if _home(message) != name),
-    )
-    note("disordered", (name for name, log in stored.items() if not _in_order(log)))
-    note("backward", _backward(history))
-    return found
+    known = {*history.acknowledged, *history.tried}
+    found = {
+        "lost": [message for message in history.acknowledged if not counts[message]],
+        "duplicated": [message for message, count in counts.items() if count > 1],
+        "invented": [message for message in counts if message not in known],
+        "foreign": list(_foreign(history, stored)),
+        "disordered": list(_disordered(history, stored)),
+        "backward": list(_backward(history)),
+    }
+    return {kind: what for kind, what in found.items() if what}
 
 
-def _home(message: str) -> str:
-    return message.partition("/")[0]
+def _foreign(history: History, stored: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    logs = [*stored.items(), *((look.conversation, look.messages) for look in history.looks)]
+    for conversation, log in logs:
+        home = f"{conversation}/"
+        yield from (f"{message} in {home}" for message in log if not message.startswith(home))
 
 
-def _in_order(log: Sequence[str]) -> bool:
-    last: dict[str, int] = {}
-    for message in log:
-        _, writer, number = message.split("/")
-        if int(number) < last.get(writer, -1):
-            return False
-        last[writer] = int(number)
-    return True
+def _disordered(history: History, stored: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    order = {message: at for at, message in enumerate(history.acknowledged)}
+    for log in stored.values():
+        last: dict[str, int] = {}
+        for message in log:
+            if message not in order:
+                continue
+            client = message.split("/")[1]
+            if order[message] < last.get(client, -1):
+                yield message
+            last[client] = order[message]
 
 
-def _backward(history: History) -> Iterable[str]:
-    last: dict[str, int] = {}
-    for name, version, _ in history.seen:
-        if version < last.get(name, 0):
-            yield f"{name}: {version} after {last[name]}"
-        last[name] = version
+def _backward(history: History) -> Iterator[str]:
+    last: dict[tuple[str, str], int] = {}
+    for look in history.looks:
+        key = (look.client, look.conversation)
+        if look.version < last.get(key, 0):
+            yield f"{look.conversation} for {look.client}: {look.version} after {last[key]}"
+        last[key] = look.version

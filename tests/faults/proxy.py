@@ -23,6 +23,7 @@ Fault = Literal[
     "half open",    # the command arrives, and nothing comes back any more
     "garbage",      # bytes that are no reply
     "extra reply",  # a reply that nobody has asked for
+    "old replies",  # those that came last, once more
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 GARBAGE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -43,10 +44,13 @@ class Proxy:
     """Passes bytes on between its own port and that of a server, and breaks them by *choose*.
 
     *choose* is asked once for each piece of a reply, so that a fault meets a command that is under
-    way. `injected` counts what was done.
+    way. `injected` counts what was done. Whatever comes back is *late* by so many seconds.
     """
 
-    def __init__(self, port: int, choose: Choose = unharmed, seed: int = 0) -> None:
+    def __init__(
+        self, port: int, choose: Choose = unharmed, seed: int = 0, *, late: float = 0.0
+    ) -> None:
+        self.late = late
         self._server_port = port
         self._choose = choose
         self._chance = random.Random(seed)
@@ -72,6 +76,7 @@ class Proxy:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.sleep(0.01)  # transports close in a later tick
 
     @property
     def port(self) -> int:
@@ -88,10 +93,11 @@ class Proxy:
         task = asyncio.create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Also of a task that was cancelled before its first step.
+        task.add_done_callback(lambda _: self._end(writer))
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_parted:
-            _reset(writer)
             return
         with suppress(OSError):
             from_server, to_server = await asyncio.open_connection(HOST, self._server_port)
@@ -100,7 +106,6 @@ class Proxy:
                 await pair.run()
             finally:
                 to_server.close()
-                self._end(writer)
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
         if self._is_parted:
@@ -115,6 +120,10 @@ class Proxy:
 
     def join(self) -> None:
         self._is_parted = False
+
+    def lead_to(self, port: int) -> None:
+        """Lead new connections to the server at *port*."""
+        self._server_port = port
 
     def decide(self) -> Fault | None:
         fault = self._choose()
@@ -143,6 +152,7 @@ class Pair:
         self._from_server = from_server
         self._to_server = to_server
         self._fault: Fault | None = None
+        self._last = b""
 
     async def run(self) -> None:
         """Pass on until one side ends, or a fault ends both."""
@@ -178,10 +188,31 @@ class Pair:
             pass
 
     async def _replies(self) -> None:
+        if self._proxy.late:
+            await self._replies_in_time()
         while piece := await self._from_server.read(BLOCK):
             fault, self._fault = self._fault, None
             if await self._spoil(fault, piece):
                 return
+            self._last = piece
+
+    async def _replies_in_time(self) -> None:
+        """Pass each piece on when it is due, while the next ones are on their way already."""
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+        async def arrive() -> None:
+            while True:
+                due, piece = await under_way.get()
+                await asyncio.sleep(due - loop.time())
+                self._to_client.write(piece)
+
+        arriving = asyncio.create_task(arrive())
+        try:
+            while piece := await self._from_server.read(BLOCK):
+                under_way.put_nowait((loop.time() + self._proxy.late, piece))
+        finally:
+            arriving.cancel()
 
     async def _spoil(self, fault: Fault | None, piece: bytes) -> bool:
         """Pass *piece* on with *fault*; say whether the connection is over."""
@@ -199,6 +230,8 @@ class Pair:
             piece = piece[: self._proxy.below(len(piece))]
         elif fault in ("garbage", "extra reply"):
             piece = (GARBAGE if fault == "garbage" else EXTRA) + piece
+        elif fault == "old replies":
+            piece = (self._last or EXTRA) + piece
         elif fault in ("no reply", "reset"):
             piece = b""
         elif fault == "half open":

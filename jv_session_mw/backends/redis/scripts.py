@@ -10,11 +10,11 @@ def _read(name: str) -> str:
     return (_FOLDER / f"{name}.lua").read_text("utf-8")
 
 
-def _digest(source: str) -> str:
-    # The server's name for a script, not a signature (EVALSHA, Redis documentation).
+def digest(source: str) -> str:
+    """Return the server's name for a script: no signature (EVALSHA, Redis documentation)."""
     return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 _NAMES = ("load", "commit", "touch", "delete", "older")
 SOURCES = tuple(_read(name) for name in _NAMES)
-LOAD, COMMIT, TOUCH, DELETE, OLDER = (_digest(source) for source in SOURCES)
+LOAD, COMMIT, TOUCH, DELETE, OLDER = (digest(source) for source in SOURCES)

@@ -1,0 +1,51 @@
+"""What the fallback takes while a client makes up one id after another."""
+
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from jv_session_mw.backends.fallback import FallbackBackend
+from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.backends.redis.address import read_url
+from jv_session_mw.backends.redis.backend import RedisBackend
+from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.topology import line_to, time_outs
+from jv_session_mw.changes import Changes, Rules
+from jv_session_mw.cli.server import HOST, free_port
+
+SOON = 0.3
+HOUR_MS = 3_600_000
+MIB = 2**20
+
+
+class Held(Struct):
+    """What is held in the end; `grown` is by how many MiB the process has."""
+
+    entries: int
+    size: int
+    grown: float
+
+
+async def of_made_up_ids(count: int, *, replay: bool, length: int = 1_000) -> Held:
+    """Write to *count* new conversations while nothing listens where Redis should be."""
+    rules = Rules(HOUR_MS)
+    line = line_to(read_url(f"redis://{HOST}:{free_port()}"), time_outs(SOON, SOON))
+    redis = RedisBackend(line, rules, prefix="conv:", patience=Patience(SOON, SOON))
+    guard = GuardedBackend(redis, consequence="memory serves")
+    backend = FallbackBackend(guard, rules, window=50, replay_within=SOON if replay else None)
+    before = _resident()
+    for number in range(count):
+        message = b"%0*d" % (length, number)
+        await backend.commit(f"id{number}", Changes(f"{number}", 0, appended=[message]), SOON)
+    grown = (_resident() - before) / MIB
+    journal = 0 if backend.replay is None else backend.replay.journal.size
+    size = backend.kept.size + backend.copies.size + journal
+    held = Held(backend.condition().in_memory, size, grown)
+    await backend.close()
+    return held
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
