@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test bench demo format clean
+.PHONY: help venv check test faults bench demo format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,9 @@ check: $(VENV)/.dev ## lint, formatting, types (mypy and pyright, both strict)
 
 test: $(VENV)/.dev ## run every test against real servers; ARGS="tests/cli -x" narrows it
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/.dev ## break Redis in every way, for twenty minutes; QUICK=1 for one, ARGS="--seed 7"
+	@$(BIN)/python -m tests.faults $(if $(QUICK),--quick) $(ARGS)
 
 bench: $(VENV)/.bench ## measure beside the peers; QUICK=1 in a minute, DOCS=1 for the pictures of docs/
 	@$(BIN)/python -m tests.benchmarks $(if $(QUICK),--quick) $(if $(DOCS),--plots docs/pictures) $(ARGS)

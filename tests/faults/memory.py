@@ -27,7 +27,7 @@ class Held(Struct):
     grown: float
 
 
-async def of_made_up_ids(count: int, *, replay: bool, length: int = 1_000) -> Held:
+async def of_made_up_ids(count: int, *, replay: bool, length: int = 8_000) -> Held:
     """Write to *count* new conversations while nothing listens where Redis should be."""
     rules = Rules(HOUR_MS)
     line = line_to(read_url(f"redis://{HOST}:{free_port()}"), time_outs(SOON, SOON))
