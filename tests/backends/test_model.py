@@ -125,6 +125,9 @@ class Machine(RuleBasedStateMachine):
         return f"{self.prefix}-{key}"
 
     @rule(target=held, key=KEYS)
+    def look(self, key: str) -> tuple[str, Snapshot]:
+        return self.load(key)
+
     def load(self, key: str) -> tuple[str, Snapshot]:
         snapshot = self.run(self.backend.load(self.name(key), WHOLE, TIMEOUT))
         stored = self.stored[key]
@@ -143,6 +146,7 @@ class Machine(RuleBasedStateMachine):
         appended=st.lists(VALUES, max_size=2),
         edit=st.sampled_from(["", "replace", "drop", "clear", "revive"]),
         place=st.integers(0, 5),
+        waits=st.integers(0, 3),
     )
     def commit(  # noqa: PLR0917
         self,
@@ -152,8 +156,10 @@ class Machine(RuleBasedStateMachine):
         appended: list[bytes],
         edit: str,
         place: int,
+        waits: int,
     ) -> tuple[str, Changes]:
-        key, snapshot = seen
+        """Commit what rests on what was seen: long ago, or three times of four just now."""
+        key, snapshot = self.load(seen[0]) if waits else seen
         changes = Changes(commit_id(), snapshot.version, birth=snapshot.birth, appended=appended)
         changes.fields = {n: Put(v, snapshot.fields.get(n)) for n, v in fields.items()}
         changes.removed = {
