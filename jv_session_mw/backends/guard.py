@@ -36,14 +36,14 @@ class GuardedBackend:
         self._consequence = consequence
         self._breaker = Breaker()
         self._probe: asyncio.Task[None] | None = None
-        self._is_out = False
+        self.is_out = False
         self._refuses_writes = False
         self.last_error: str | None = None
 
     @property
     def is_away(self) -> bool:
         """Whether it does not answer, or does not write."""
-        return self._is_out or self._refuses_writes
+        return self.is_out or self._refuses_writes
 
     async def open(self, timeout: float) -> None:
         await self._ask(self._backend.open(timeout))
@@ -129,8 +129,8 @@ class GuardedBackend:
                 self._warn("conversation store refuses to write (%s): %s; %s meanwhile", error)
             return
         self._breaker.failed()
-        if not self._is_out:
-            self._is_out = True
+        if not self.is_out:
+            self.is_out = True
             self._warn("conversation store away (%s): %s; %s until it answers again", error)
         self._start_probe()
 
@@ -165,7 +165,7 @@ class GuardedBackend:
                 else:
                     break
         self._breaker.close()
-        self._is_out = False
+        self.is_out = False
         if not self._refuses_writes:
             self.last_error = None
         logger.info("conversation store back: new conversations use it again")

@@ -101,21 +101,29 @@ class Replay:
         backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
         while self.journal:
             await asyncio.sleep(backoff.next())
-            try:
-                await self._round()
-            except StoreUnavailable:
-                continue
-            backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
+            if await self._round():
+                backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
 
-    async def _round(self) -> None:
-        """Replay a few conversations at a time, and pause between: others come back too."""
-        keys = self.journal.keys()
+    async def _round(self) -> bool:
+        """Replay a few conversations at a time, and say whether any came to its end.
+
+        It pauses between: others come back too. What fails alone does not hold up the others.
+        """
+        keys, progress = self.journal.keys(), False
         for at in range(0, len(keys), AT_ONCE):
-            batch = [self._replay(key) for key in keys[at : at + AT_ONCE]]
-            for failure in await asyncio.gather(*batch, return_exceptions=True):
-                if isinstance(failure, BaseException):
-                    raise failure
+            batch = [self._try(key) for key in keys[at : at + AT_ONCE]]
+            progress |= any(await asyncio.gather(*batch))
+            if self._primary.is_out:
+                break
             await asyncio.sleep(PAUSE_SECONDS * random.random())
+        return progress
+
+    async def _try(self, key: str) -> bool:
+        try:
+            await self._replay(key)
+        except StoreUnavailable:
+            return False
+        return True
 
     async def _replay(self, key: str) -> None:
         record = self.journal.find(key)

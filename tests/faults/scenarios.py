@@ -48,6 +48,7 @@ async def on_the_way(
     faults: int,
     kinds: Sequence[Fault] = FAULTS,
     chance: float = 0.05,
+    pause: float = 0.0,
     options: Mapping[str, Any],
 ) -> Verdict:
     """Inject about so many faults between writers in several processes and their server."""
@@ -60,7 +61,14 @@ async def on_the_way(
     async with Proxy(server.port, choose, seed) as proxy:
         each = faults * TURNS_FOR_A_FAULT // PROCESSES + 100
         loads = [
-            Load(f"w{at}-", seed + at, each, cancel_every=20, options={**options, "url": proxy.url})
+            Load(
+                f"w{at}-",
+                seed + at,
+                each,
+                cancel_every=20,
+                pause=pause,
+                options={**options, "url": proxy.url},
+            )
             for at in range(PROCESSES)
         ]
         histories = await asyncio.gather(*(in_process(load) for load in loads))

@@ -22,7 +22,7 @@ KINDS_OF_STORE: list[dict[str, Any]] = [{"fallback": None}, {"recovery": "replay
 async def test_no_fault_on_the_way_loses_or_repeats_a_turn(
     valkey: RedisServer, options: dict[str, Any]
 ) -> None:
-    verdict = await scenarios.on_the_way(valkey, 1, faults=60, options=options)
+    verdict = await scenarios.on_the_way(valkey, 1, faults=60, pause=0.01, options=options)
     assert verdict.wrong == {}
     assert verdict.done["faults"] > 30
     assert verdict.done["acknowledged"] > 500
