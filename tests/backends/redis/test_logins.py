@@ -1,0 +1,101 @@
+"""Every way in: users and passwords, providers of credentials, certificates, sockets."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from redis.credentials import UsernamePasswordCredentialProvider
+
+from jv_session_mw import ConfigurationError, RedisConversationStore
+from jv_session_mw.cli.server import HOST, free_port
+from tests.servers import RedisServer, find_binary
+
+Make = Callable[..., RedisServer]
+KIND = "redis-7"  # the only one that is built with TLS
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """A folder with a short path: that of a socket has 107 bytes at most (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="jv-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def secured(new_valkey: Make) -> RedisServer:
+    """A server that lets in only the user `chat` with the password `s3cret%`."""
+    server = new_valkey()
+    server.do("ACL", "SETUSER", "chat", "on", ">s3cret%", "~conv:*", "+@all")
+    server.do("ACL", "SETUSER", "default", "off")
+    return server
+
+
+async def works(**options: object) -> bool:
+    store = RedisConversationStore(fallback=None, deadline=5.0, **options)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    async with store:
+        await store.set("id", {"a": 1})
+        return await store.get("id") == {"a": 1}
+
+
+async def test_a_user_and_a_password_get_in_from_the_url_or_as_arguments(
+    secured: RedisServer,
+) -> None:
+    assert await works(url=f"redis://chat:s3cret%25@{HOST}:{secured.port}")
+    assert await works(host=HOST, port=secured.port, username="chat", password="s3cret%")
+
+
+async def test_a_provider_of_credentials_is_asked(secured: RedisServer) -> None:
+    asked = 0
+
+    class Provider(UsernamePasswordCredentialProvider):
+        def get_credentials(self) -> tuple[str] | tuple[str, str]:
+            nonlocal asked
+            asked += 1
+            return ("chat", "s3cret%")
+
+    assert await works(url=f"redis://{HOST}:{secured.port}", credential_provider=Provider())
+    assert asked > 0
+
+
+def test_credentials_from_two_places_are_refused() -> None:
+    provider = UsernamePasswordCredentialProvider("chat", "s3cret%")
+    with pytest.raises(ConfigurationError, match="credential_provider"):
+        RedisConversationStore(password="other", credential_provider=provider)
+
+
+async def test_a_socket_leads_to_the_server(new_valkey: Make, folder: Path) -> None:
+    path = folder / "s"
+    new_valkey(options=("--unixsocket", str(path)))
+    assert await works(url=f"unix://{path}?db=2")
+
+
+async def test_certificates_of_both_sides_are_checked(new_valkey: Make, folder: Path) -> None:
+    if find_binary(KIND) is None:
+        new_valkey(KIND)  # which says that it is missing
+    own, key = certificate(folder)
+    port = free_port()
+    new_valkey(KIND, options=(
+        "--tls-port", str(port), "--tls-cert-file", str(own), "--tls-key-file", str(key),
+        "--tls-ca-cert-file", str(own), "--tls-auth-clients", "yes",
+    ))  # fmt: skip
+    trusting = f"rediss://{HOST}:{port}?ssl_ca_certs={own}"
+    assert await works(url=f"{trusting}&ssl_certfile={own}&ssl_keyfile={key}")
+    for without in (trusting, f"rediss://{HOST}:{port}?ssl_certfile={own}&ssl_keyfile={key}"):
+        async with RedisConversationStore(url=without, deadline=5.0) as store:
+            health = await store.get_health()
+        assert not health.connected
+        assert "SSL" in str(health.last_error) or "ssl" in str(health.last_error).lower()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for this machine that signs itself, and its key."""
+    own, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+         "-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:{HOST}",
+         "-keyout", key, "-out", own],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return own, key
