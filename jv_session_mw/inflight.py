@@ -12,6 +12,9 @@ logger = logging.getLogger("jv_session_mw")
 
 T = TypeVar("T")
 
+# A server may set its handler of signals after its first request; to look each time costs too much.
+SECONDS_BETWEEN_LISTENINGS = 0.5
+
 
 class UnderWay(Protocol):
     """An exchange that may still commit."""
@@ -27,10 +30,11 @@ class InFlight:
     `is_draining` from the first SIGTERM on.
     """
 
-    __slots__ = ("__weakref__", "_ended", "_exchanges", "_tasks", "is_draining")
+    __slots__ = ("__weakref__", "_ended", "_exchanges", "_hear_at", "_tasks", "is_draining")
 
     def __init__(self) -> None:
         self.is_draining = False
+        self._hear_at = 0.0
         self._tasks: set[asyncio.Task[object]] = set()
         self._exchanges: dict[asyncio.AbstractEventLoop, set[UnderWay]] = {}
         self._ended: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
@@ -52,7 +56,9 @@ class InFlight:
         exchanges = self._exchanges.get(loop)
         if exchanges is None:
             self._exchanges[loop] = {exchange}
-            hear_of_termination(self)
+            if loop.time() >= self._hear_at:
+                hear_of_termination(self)
+                self._hear_at = loop.time() + SECONDS_BETWEEN_LISTENINGS
         else:
             exchanges.add(exchange)
 

@@ -23,6 +23,10 @@ START = "start one with `jv-session-mw redis start`, or let REDIS_URL name the o
 ADVICE = {
     "auth": "give the right user and password: REDIS_URL=redis://user:password@host:6379/0",
     "permission": "let the user run EVALSHA, SCRIPT and the hash, list and string commands",
+    "sentinel": "give the sentinels and the service that they watch: "
+    "REDIS_URL=redis+sentinel://host:26379,host:26379/service/0",
+    "cluster": "redis+cluster://host:6379,host:6379 is for a cluster, redis://host:6379/0 for a "
+    "single server",
     "oom": "the server's memory is full: raise maxmemory, or shorten REDIS_CONVERSATION_TTL",
     "readonly": "this is a replica: let REDIS_URL name the primary",
 }
@@ -82,6 +86,9 @@ async def _server(settings: Settings) -> list[Finding]:
         return [Finding(f"{where}: {error}", ADVICE.get(error.reason, START), fatal=True)]
     except StoreError as error:
         return [Finding(f"{where}: {error}", "use another database or key prefix", fatal=True)]
+    if info.get("cluster_enabled") == "1" and "+cluster" not in where:
+        what = f"{where} is part of a cluster, and has only some of the keys"
+        return [Finding(what, ADVICE["cluster"], fatal=True)]
     return [Finding(f"{where} loads, saves and deletes"), *_judge(info)]
 
 

@@ -1,11 +1,13 @@
 """`jv-session-mw check` against real servers: what it says, and what it advises."""
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 from redis import Redis
 
 from jv_session_mw.cli import main
+from jv_session_mw.cli.processes import poll_until
 from tests.servers import RedisServer
 
 KEY = "k" * 43
@@ -69,3 +71,17 @@ def test_a_bad_url_is_one_line_that_names_the_variable(
     monkeypatch.setenv("REDIS_URL", "http://localhost")
     assert main(["check"]) == 1
     assert "REDIS_URL" in capsys.readouterr().err
+
+
+def test_a_node_of_a_cluster_is_told_apart_from_a_single_server(
+    new_valkey: Callable[..., RedisServer],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    node = new_valkey(options=("--cluster-enabled", "yes"))
+    node.do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    assert poll_until(lambda: "cluster_state:ok" in node.do("CLUSTER", "INFO"), seconds=20)
+    for scheme, status in (("redis", 1), ("redis+cluster", 0)):
+        monkeypatch.setenv("REDIS_URL", f"{scheme}://127.0.0.1:{node.port}")
+        assert main(["check"]) == status
+        assert ("redis+cluster://host" in capsys.readouterr().out) == (status == 1)

@@ -88,6 +88,11 @@ class Batcher:
         self._open_lanes()
         return reply
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and nothing is under way."""
+        return not (self._waiting or self._lanes)
+
     async def close(self) -> None:
         """End what is under way; its requests see the store as unavailable."""
         # First what waits: a lane that ends opens the next one while anything does.

@@ -151,10 +151,12 @@ class ClusterLine:
         raise failure
 
     async def _drop_strangers(self) -> None:
-        """Close the lines to nodes that are no primaries any more."""
+        """Close the lines to nodes that are no primaries any more, once nobody waits there."""
         kept = {node for _, _, node in self._owners} | set(self._seeds)
-        for node in [node for node in self._lines if node not in kept]:
-            await self._lines.pop(node).close()
+        for node, line in list(self._lines.items()):
+            if node not in kept and line.is_idle:
+                del self._lines[node]
+                await line.close()
 
 
 def _key(command: Command) -> bytes:

@@ -40,6 +40,8 @@ _MEANS = {
     "No master found": "sentinel",
 }  # fmt: skip
 
+WHICH_SENTINELS = " : <"  # what follows shows a client with all its options, for each of them
+
 _HINTS = {
     "cluster support disabled": "this server is no cluster: use redis:// instead of redis+cluster://",
     "MovedError": "this server is part of a cluster: use redis+cluster://",
@@ -48,7 +50,7 @@ _HINTS = {
 
 def translate(error: Exception) -> StoreError:
     """Return our error for one of redis-py or the socket; the caller chains the cause."""
-    text = str(error)
+    text, unreachable, _ = str(error).partition(WHICH_SENTINELS)
     if isinstance(error, redis_errors.ResponseError):
         if text.startswith("UNREADABLE"):
             return UnreadableConversation("conversation", text.removeprefix("UNREADABLE "))
@@ -57,6 +59,8 @@ def translate(error: Exception) -> StoreError:
     reason = reason_of(error)
     kind = type(error).__name__
     hint = next((hint for sign, hint in _HINTS.items() if sign in text or sign == kind), "")
+    if unreachable:
+        hint = "and not every sentinel answers"
     message = f"{kind}: {text or reason}"
     return StoreUnavailable(f"{message}; {hint}" if hint else message, reason=reason)
 

@@ -33,6 +33,11 @@ class SingleLine:
         self._batcher = Batcher(client, patience)
         self.send = self._batcher.send
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no command waits for its reply."""
+        return self._batcher.is_idle
+
     async def primaries(self, timeout: float) -> list[Batcher]:
         return [self._batcher]
 

@@ -83,3 +83,11 @@ def test_the_reason_says_what_happened(error: Exception, reason: str) -> None:
 )
 def test_a_reply_about_what_is_stored_is_unreadable(text: str) -> None:
     assert isinstance(translate(redis_errors.ResponseError(text)), UnreadableConversation)
+
+
+def test_a_failure_of_sentinels_does_not_show_their_clients() -> None:
+    shown = "No master found for 'main' : <redis.asyncio.client.Redis(...)> - ConnectionError()"
+    translated = translate(redis_errors.ConnectionError(shown))
+    assert str(translated) == (
+        "ConnectionError: No master found for 'main'; and not every sentinel answers"
+    )
