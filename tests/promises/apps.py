@@ -17,6 +17,7 @@ from jv_session_mw import (
     Conversation,
     ConversationMiddleware,
     ConversationStore,
+    create_conversation_store,
     get_conversation_store,
 )
 
@@ -258,6 +259,14 @@ def fastapi_app_with_checkpoints() -> FastAPI:
     """Return the FastAPI chat, which stores its streams as they go on."""
     app = chat()
     app.add_middleware(ConversationMiddleware, checkpoint_seconds=0.05)
+    return app
+
+
+def fastapi_app_with_replay() -> FastAPI:
+    """Return the FastAPI chat, which applies to Redis afterwards what an outage kept from it."""
+    app = chat()
+    store = create_conversation_store(recovery="replay")
+    app.add_middleware(ConversationMiddleware, store=store, exclude=("/health", "/store"))
     return app
 
 
