@@ -10,6 +10,7 @@ from jv_session_mw.changes import Changes, Outcome, Snapshot
 
 OVERHEAD_BYTES = 300
 FINISHED_KEPT = 10_000
+NUMBERS_KEPT = 200_000
 
 
 class Numbering(Struct):
@@ -59,10 +60,15 @@ class Numbering(Struct):
 
 
 class Entry(Struct):
-    """One commit that memory took: what it was, and the numbers of its messages there."""
+    """One commit that memory took: what it was, and the numbers of its messages there.
+
+    Its numbering is that of the record when it was written: memory may since have forgotten the
+    conversation, and begun another one under the same key.
+    """
 
     changes: Changes
     numbers: Sequence[int]
+    numbering: Numbering
     size: int
 
 
@@ -88,6 +94,7 @@ class Journal:
         self._finished: OrderedDict[str, Numbering] = OrderedDict()
         self._max_entries = max_entries
         self._max_bytes = max_bytes
+        self._numbers_kept = 0
         self.size = 0
 
     def __len__(self) -> int:
@@ -114,14 +121,14 @@ class Journal:
         """Write down *changes*, which memory took with *outcome*."""
         first = outcome.first_seq
         numbers = range(first, first + len(changes.appended))
-        entry = Entry(changes, numbers, _weight(changes))
+        entry = Entry(changes, numbers, record.numbering, _weight(changes))
         record.entries.append(entry)
         self._records.move_to_end(key)
         self._grow(record, entry.size)
 
     def put_first(self, record: Record, changes: Changes, numbers: Sequence[int]) -> None:
         """Let *changes* be the oldest entry."""
-        entry = Entry(changes, numbers, _weight(changes))
+        entry = Entry(changes, numbers, record.numbering, _weight(changes))
         record.entries.appendleft(entry)
         self._grow(record, entry.size)
 
@@ -137,10 +144,13 @@ class Journal:
         """Close the record of *key*."""
         record = self._records.pop(key)
         self.size -= record.size
+        before = self._finished.pop(key, None)
+        self._numbers_kept -= 0 if before is None else len(before.numbers)
         self._finished[key] = record.numbering
-        self._finished.move_to_end(key)
-        while len(self._finished) > FINISHED_KEPT:
-            self._finished.popitem(last=False)
+        self._numbers_kept += len(record.numbering.numbers)
+        while len(self._finished) > FINISHED_KEPT or self._numbers_kept > NUMBERS_KEPT:
+            _, oldest = self._finished.popitem(last=False)
+            self._numbers_kept -= len(oldest.numbers)
 
     def translated(self, key: str, changes: Changes) -> Changes:
         """Return *changes* as the store knows them, where they rest on what memory had."""

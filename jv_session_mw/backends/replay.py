@@ -48,7 +48,7 @@ class Replay:
         record = self.journal.find(key)
         if record is None:
             record = self.journal.begin(key, held, outcome.birth)
-        elif record.deleted and not record.entries:  # and created anew
+        elif outcome.birth != record.numbering.here:  # deleted or forgotten, and begun anew
             record.numbering = Numbering(outcome.birth, "", 0)
         self.journal.add(key, record, changes, outcome)
         self._bound()
@@ -145,7 +145,7 @@ class Replay:
 
     async def _replay_oldest(self, key: str, record: Record) -> None:
         entry = record.entries[0]
-        changes = record.numbering.translated(entry.changes)
+        changes = entry.numbering.translated(entry.changes)
         outcome = await self._primary.commit(key, changes, self._timeout)
         if not self._is_oldest(key, record, entry):
             return  # deleted meanwhile
@@ -159,9 +159,9 @@ class Replay:
             self._report(len(outcome.conflicts), f"{', '.join(outcome.conflicts)} collided")
         self.journal.take(record)
         if outcome.status == "committed":
-            record.numbering.note(entry.numbers, outcome)
+            entry.numbering.note(entry.numbers, outcome)
             return
-        rest = _without(entry.changes, outcome.conflicts, record.numbering)
+        rest = _without(entry.changes, outcome.conflicts, entry.numbering)
         if not rest.empty():
             self.journal.put_first(record, rest, entry.numbers)
 

@@ -361,3 +361,17 @@ async def test_a_close_just_after_the_return_replays_first(parted: Parted) -> No
     await eventually(lambda: not parted.guard.is_away)
     await parted.here.close()
     assert (await load(parted.elsewhere)).fields == {"a": b"1"}
+
+
+async def test_what_memory_has_forgotten_and_begun_anew_joins_what_came_before(
+    parted: Parted,
+) -> None:
+    await turn(parted, b"1")
+    await parted.part()
+    await turn(parted, b"2")
+    parted.here.kept.forget(KEY)  # as when it has to make room
+    await turn(parted, b"3")
+    await turn(parted, b"4")
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"2", b"3", b"4"]
+    assert parted.conflicts == 0

@@ -1,0 +1,70 @@
+"""The journal weighs what it holds, stays within its bounds, and translates what outlives it."""
+
+import pytest
+
+from jv_session_mw.backends import journal as journals
+from jv_session_mw.backends.journal import Journal, Numbering
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
+
+MANY = 10**9
+
+
+def written(journal: Journal, key: str, *messages: bytes, first: int = 1) -> None:
+    record = journal.find(key) or journal.begin(key, Snapshot(), "here")
+    changes = Changes(f"{key}{first}", 1, appended=list(messages), birth="here")
+    journal.add(key, record, changes, Outcome("committed", first_seq=first, birth="here"))
+
+
+def test_what_is_taken_out_weighs_no_more() -> None:
+    journal = Journal(MANY, MANY)
+    for at in range(3):
+        written(journal, "a", b"x" * 1000, first=at + 1)
+    written(journal, "b", b"y")
+    assert journal.size > 3000
+    record = journal.find("a")
+    assert record is not None
+    journal.take(record)
+    journal.clear(record)
+    journal.finish("a")
+    journal.finish("b")
+    assert (journal.size, len(journal)) == (0, 0)
+
+
+@pytest.mark.parametrize("bounds", [(2, MANY), (MANY, 3_000)], ids=["entries", "bytes"])
+def test_the_least_recently_used_goes_first(bounds: tuple[int, int]) -> None:
+    journal = Journal(*bounds)
+    for key in ("a", "b", "a", "c"):
+        written(journal, key, b"x" * 500)
+    assert [key for key, _ in journal.overflow()] == ["b"]
+    assert sorted(journal.keys()) == ["a", "c"]
+
+
+def test_numbers_of_finished_records_are_kept_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journals, "NUMBERS_KEPT", 10)
+    journal = Journal(MANY, MANY)
+    for key in ("a", "b", "c", "b"):
+        written(journal, key, *[b"x"] * 4)
+        record = journal.find(key)
+        assert record is not None
+        record.numbering.note(range(1, 5), Outcome("committed", first_seq=11, birth="there"))
+        journal.finish(key)
+    late = Changes("late", 1, birth="here")
+    assert [journal.translated(key, late).birth for key in "abc"] == ["here", "there", "there"]
+
+
+def test_a_commit_is_translated_number_by_number() -> None:
+    numbering = Numbering("here", "there", 2, {3: 13, 5: 15})
+    puts = {number: Put(b"new") for number in (1, 3, 4)}
+    changes = Changes("id", 1, birth="here", replaced=puts, dropped=[2, 5, 6], cleared=4)
+    there = numbering.translated(changes)
+    assert there.birth == "there"
+    assert list(there.replaced) == [1, 13]
+    assert sorted(there.dropped) == [2, 13, 15]
+    assert there.cleared == 2
+
+
+@pytest.mark.parametrize("changes", [Changes("id", 0), Changes("id", 1, birth="another")])
+def test_what_does_not_rest_on_memory_stays_as_it_is(changes: Changes) -> None:
+    assert Numbering("here", "there", 0).translated(changes) is changes
