@@ -27,6 +27,7 @@ from jv_session_mw.errors import SessionError
 
 KINDS = ("valkey-9", "redis-6.2", "redis-7")
 SENTINEL = ("--sentinel",)
+CLUSTER_BUS = 10_000  # how far the port for the other nodes is above that for clients
 REQUIRED = os.environ.get("JV_SESSION_REQUIRE_SERVERS") == "1"
 
 
@@ -46,6 +47,13 @@ def missing(what: str) -> NoReturn:
     if REQUIRED:
         pytest.fail(f"{what} is not installed, and JV_SESSION_REQUIRE_SERVERS is set")
     pytest.skip(f"{what} is not installed")
+
+
+def _port_below(most: int) -> int:
+    port = free_port()
+    while port >= most:
+        port = free_port()
+    return port
 
 
 def _spawn_sentinel(binary: Path, directory: Path, port: int) -> GuardedProcess:
@@ -75,7 +83,7 @@ class RedisServer:
         options: Sequence[str] = (),
     ) -> None:
         self.kind = kind
-        self.port = free_port()
+        self.port = _port_below(65_536 - CLUSTER_BUS if "--cluster-enabled" in options else 65_536)
         self._binary = binary
         kept = ("--appendonly", "yes", "--appendfsync", "always") if persistent else ()
         self._options = (*kept, *options)

@@ -10,6 +10,7 @@
 -- Answers {tag, status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
+local few_bytes, most_bytes = 1000, 8000 -- of the commits that are remembered
 local head = {}
 for word in string.gmatch(ARGV[1], '%S+') do head[#head + 1] = word end
 local at = 1
@@ -38,9 +39,10 @@ local function whole(digits)
 end
 
 local function are_commits(text)
-  if text == '' then return false end
+  if not string.find(text, '^ [%w_-]+=%d+,%d+,%d+') then return false end
+  if #text > few_bytes then return not string.find(text, '[^%w_=, -]') end
   for done in string.gmatch(text, '%S+') do
-    if not string.match(done, '^[%w_-]+=%d+,%d+,%d+$') then return false end
+    if not string.find(done, '^[%w_-]+=%d+,%d+,%d+$') then return false end
   end
   return true
 end
@@ -100,14 +102,14 @@ if dies > 0 then
   if ttl <= 0 then return {tag, 'gone'} end
 end
 
-for done, was_version, was_first in string.gmatch(commits, '(%S+)=(%d+),(%d+)') do
-  if done == commit then
-    -- A write, so that who waits for replicas now waits for those of the first time too.
-    redis.call('PEXPIRE', hash, ttl)
-    redis.call('PEXPIRE', list, ttl)
-    return {tag, 'committed', tonumber(was_version), created, ttl, redis.call('LLEN', list),
-            tonumber(was_first), birth}
-  end
+local _, done = string.find(commits, ' ' .. commit .. '=', 1, true)
+if done then
+  local was_version, was_first = string.match(commits, '^(%d+),(%d+)', done + 1)
+  -- A write, so that who waits for replicas now waits for those of the first time too.
+  redis.call('PEXPIRE', hash, ttl)
+  redis.call('PEXPIRE', list, ttl)
+  return {tag, 'committed', tonumber(was_version), created, ttl, redis.call('LLEN', list),
+          tonumber(was_first), birth}
 end
 
 local answer = {tag, 'committed', version + 1, created, ttl, 0, seq, birth}
@@ -163,18 +165,21 @@ for _, message in ipairs(appended) do
 end
 if most > 0 then redis.call('LTRIM', list, -most, -1) end
 
--- A commit is asked again within seconds, and dozens of others may have come between: the last 8 are
--- remembered in any case, and those of the last minute too, up to 256.
+-- A commit is asked again within seconds, and hundreds of others may have come between: the last 8 are
+-- remembered in any case, and those of the last minute too, as many as there is room for.
 local age = math.max(0, math.floor((now - created) / 1000))
 commits = string.format('%s %s=%.0f,%.0f,%.0f', commits, commit, answer[3], answer[7], age)
-local kept = {}
-for done in string.gmatch(commits, '%S+') do kept[#kept + 1] = done end
-local first = math.max(1, #kept - 255)
-while first < #kept - 7 and tonumber(string.match(kept[first], '%d+$')) < age - 60 do
-  first = first + 1
+local function are_more_than_8()
+  if #commits > few_bytes then return true end
+  local _, count = string.gsub(commits, '=', '=')
+  return count > 8
 end
-commits = table.concat(kept, ' ', first)
-local meta = string.format('%s %.0f %.0f %.0f %.0f %s ', layout, answer[3], created, seq, dies, birth)
+local function oldest_goes()
+  if #commits > most_bytes then return true end
+  return are_more_than_8() and tonumber(string.match(commits, '^ [^,]+,%d+,(%d+)')) < age - 60
+end
+while oldest_goes() do commits = string.sub(commits, (string.find(commits, ' ', 2, true))) end
+local meta = string.format('%s %.0f %.0f %.0f %.0f %s', layout, answer[3], created, seq, dies, birth)
 redis.call('HSET', hash, '@', meta .. commits)
 for _, field in ipairs(fields) do
   redis.call('HSET', hash, '.' .. field[1], field[2])

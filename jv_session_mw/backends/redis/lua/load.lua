@@ -2,7 +2,7 @@
 -- ARGV: a head of words: a tag, where the window begins, counted from the end (0: all), and if the
 --       caller has it already, its version, birth and total.
 -- Answers {tag, 'found', ttl, total, fields, messages}, {tag, 'missing'} or {tag, 'deleted'}; writes
--- nothing. Who has the messages already gets {tag, 'same', ...}, and of them the first and the last
+-- nothing. Of the meta field all but the commits is there. Who has the messages already gets {tag, 'same', ...}, and of them the first and the last
 -- one of the window.
 local tag, start, known = string.match(ARGV[1], '^(%S+) (%S+) ?(.*)$')
 if redis.call('EXISTS', KEYS[3]) == 1 then
@@ -17,11 +17,16 @@ if hash == 'none' then
   -- A log without its hash is what an evicting server leaves over: not to be joined by a new one.
   return {tag, list == 'none' and 'missing' or 'deleted'}
 end
-local status, total = 'found', redis.call('LLEN', KEYS[2])
-if known ~= '' then
-  local meta = redis.call('HGET', KEYS[1], '@') or ''
-  local version, birth = string.match(meta, '^%S+ (%d+) %d+ %d+ %d+ (%S+)')
-  if version and version .. ' ' .. birth .. ' ' .. total == known then status = 'same' end
+local status, total, fields = 'found', redis.call('LLEN', KEYS[2]), redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  if fields[at] == '@' then
+    -- The commits are for the next commit alone, and may be hundreds.
+    local head, version, birth = string.match(
+      fields[at + 1], '^(%S+ (%d+) %d+ %d+ %d+ ([%w_-]+)) [%w_-]+=%d+,%d+,%d+')
+    fields[at + 1] = head or fields[at + 1]
+    if head and version .. ' ' .. birth .. ' ' .. total == known then status = 'same' end
+    break
+  end
 end
 local messages
 if status == 'same' then
@@ -30,4 +35,4 @@ if status == 'same' then
 else
   messages = redis.call('LRANGE', KEYS[2], start, -1)
 end
-return {tag, status, redis.call('PTTL', KEYS[1]), total, redis.call('HGETALL', KEYS[1]), messages}
+return {tag, status, redis.call('PTTL', KEYS[1]), total, fields, messages}
