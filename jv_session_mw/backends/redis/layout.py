@@ -15,9 +15,9 @@ META = b"@"
 FIELD = b"."
 DIGITS = 15  # what a number of Lua holds exactly
 
-# Layout, version, created, next number, end of life and birth. A load leaves out the commits that
-# follow, unless there is none that it could tell for one.
-_META = re.compile(rb"3 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+)")
+# Layout, version, created, next number, end of life, birth, and what a load says in place of the
+# commits if there are any.
+_META = re.compile(rb"3 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+) \.\.\.")
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:

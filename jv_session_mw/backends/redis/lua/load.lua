@@ -2,7 +2,7 @@
 -- ARGV: a head of words: a tag, where the window begins, counted from the end (0: all), and if the
 --       caller has it already, its version, birth and total.
 -- Answers {tag, 'found', ttl, total, fields, messages}, {tag, 'missing'} or {tag, 'deleted'}; writes
--- nothing. Of the meta field all but the commits is there. Who has the messages already gets {tag, 'same', ...}, and of them the first and the last
+-- nothing. In the meta field '...' stands for the commits. Who has the messages already gets {tag, 'same', ...}, and of them the first and the last
 -- one of the window.
 local tag, start, known = string.match(ARGV[1], '^(%S+) (%S+) ?(.*)$')
 if redis.call('EXISTS', KEYS[3]) == 1 then
@@ -23,7 +23,7 @@ for at = 1, #fields, 2 do
     -- The commits are for the next commit alone, and may be hundreds.
     local head, version, birth = string.match(
       fields[at + 1], '^(%S+ (%d+) %d+ %d+ %d+ ([%w_-]+)) [%w_-]+=%d+,%d+,%d+')
-    fields[at + 1] = head or fields[at + 1]
+    fields[at + 1] = head and head .. ' ...' or fields[at + 1]
     if head and version .. ' ' .. birth .. ' ' .. total == known then status = 'same' end
     break
   end
