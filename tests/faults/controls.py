@@ -6,7 +6,7 @@ from jv_session_mw.backends.redis import batching, scripts
 from jv_session_mw.backends.redis.scripts import digest
 from jv_session_mw.backends.redis.wire import Answers, Reply, Waiting
 
-REMEMBERS = "if done == commit then"
+REMEMBERS = "if done then"
 
 
 def without_commit_ids(patch: pytest.MonkeyPatch) -> None:
