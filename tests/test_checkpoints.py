@@ -145,3 +145,60 @@ def test_a_time_that_is_none_is_refused(seconds: float) -> None:
             secret_keys=KEYS,
             checkpoint_seconds=seconds,
         )
+
+
+def without_checkpoints(handler: Handler, store: ConversationStore) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await handler(scope["state"]["conversation"], receive, send)
+
+    return ConversationMiddleware(app, store=store, secret_keys=KEYS)
+
+
+async def test_at_sigterm_what_a_stream_has_is_stored_at_once_and_again(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start())
+        reply = conversation.reply()
+        reply.write("half")
+        store.inflight.terminating()
+        await eventually(lambda: conversation.version == 1)
+        reply.write(" and more")
+        await eventually(lambda: conversation.version == 2)
+        reply.finish()
+        await send(body(b"end"))
+
+    await Exchange().run(without_checkpoints(handler, store))
+    assert await stored(store) == [
+        {"messages": [{"role": "assistant", "content": "half and more"}]}
+    ]
+
+
+async def test_at_sigterm_nothing_is_stored_of_a_response_that_has_not_begun(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["step"] = 1
+        store.inflight.terminating()
+        await asyncio.sleep(3 * OFTEN)
+        assert conversation.version == 0
+        raise LookupError("before the response")
+
+    with pytest.raises(LookupError):
+        await Exchange().run(without_checkpoints(handler, store))
+    assert await stored(store) == []
+
+
+async def test_a_stream_that_begins_after_sigterm_is_stored_on_its_way(
+    store: ConversationStore,
+) -> None:
+    store.inflight.terminating()
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start())
+        conversation.state["step"] = 1
+        await eventually(lambda: conversation.version == 1)
+        await send(body(b"end"))
+
+    await Exchange().run(without_checkpoints(handler, store))
+    assert await stored(store) == [{"step": 1}]
