@@ -84,11 +84,10 @@ class Replay:
             self._task = loop.create_task(self._run(), context=contextvars.Context())
 
     async def close(self) -> None:
-        """Replay what is left, unless the store is away; say what is lost with the process."""
+        """Replay what is left, if the store is there soon; say what is lost with the process."""
         task, self._task = self._task, None
         if task is not None and task.get_loop() is asyncio.get_running_loop():
-            if not self._primary.is_away:
-                await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+            await asyncio.wait({task}, timeout=CLOSE_SECONDS)
             task.cancel()
             await asyncio.wait({task})
         if self.journal:
