@@ -1,5 +1,6 @@
 """What the fallback takes while a client makes up one id after another."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -44,6 +45,11 @@ async def of_made_up_ids(count: int, *, replay: bool, length: int = 8_000) -> He
     held = Held(backend.condition().in_memory, size, grown)
     await backend.close()
     return held
+
+
+def in_a_new_process(count: int, replay: bool) -> Held:
+    """Do the same where nothing has been freed before that could be taken again."""
+    return asyncio.run(of_made_up_ids(count, replay=replay))
 
 
 def _resident() -> int:
