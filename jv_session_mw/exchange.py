@@ -130,7 +130,8 @@ class Exchange:
         anyio's scopes here, and from a server that cancels again by the store's own shutdown,
         which waits for the task.
         """
-        self.end_checkpoints()
+        if self._checkpoints is not None:
+            self.end_checkpoints()
         self.conversation.interrupt_replies()
         if not self.conversation.may_be_unsaved:
             return

@@ -13,7 +13,7 @@ logger = logging.getLogger("jv_session_mw")
 T = TypeVar("T")
 
 # A server may set its handler of signals after its first request; to look each time costs too much.
-SECONDS_BETWEEN_LISTENINGS = 0.5
+EXCHANGES_BETWEEN_LISTENINGS = 64
 
 
 class UnderWay(Protocol):
@@ -30,13 +30,13 @@ class InFlight:
     `is_draining` from the first SIGTERM on.
     """
 
-    __slots__ = ("__weakref__", "_ended", "_exchanges", "_hear_at", "_tasks", "is_draining")
+    __slots__ = ("__weakref__", "_begun", "_ended", "_exchanges", "_tasks", "is_draining")
 
     def __init__(self) -> None:
         self.is_draining = False
-        self._hear_at = 0.0
+        self._begun = 0
         self._tasks: set[asyncio.Task[object]] = set()
-        self._exchanges: dict[asyncio.AbstractEventLoop, set[UnderWay]] = {}
+        self._exchanges: dict[UnderWay, asyncio.AbstractEventLoop] = {}
         self._ended: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
@@ -52,24 +52,15 @@ class InFlight:
 
     def begin(self, exchange: UnderWay) -> None:
         """Let `drain` wait for the `end` of an exchange whose last commit may still come."""
-        loop = asyncio.get_running_loop()
-        exchanges = self._exchanges.get(loop)
-        if exchanges is None:
-            self._exchanges[loop] = {exchange}
-            if loop.time() >= self._hear_at:
-                hear_of_termination(self)
-                self._hear_at = loop.time() + SECONDS_BETWEEN_LISTENINGS
-        else:
-            exchanges.add(exchange)
+        self._exchanges[exchange] = asyncio.get_running_loop()
+        if self._begun % EXCHANGES_BETWEEN_LISTENINGS == 0:
+            hear_of_termination(self)
+        self._begun += 1
 
     def end(self, exchange: UnderWay) -> None:
-        loop = asyncio.get_running_loop()
-        left = self._exchanges[loop]
-        left.discard(exchange)
-        if not left:
-            del self._exchanges[loop]
-            if loop in self._ended:
-                self._ended.pop(loop).set_result(None)
+        loop = self._exchanges.pop(exchange)
+        if loop in self._ended and loop not in self._exchanges.values():
+            self._ended.pop(loop).set_result(None)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all that is under way in this event loop has ended, *seconds* at most.
@@ -85,18 +76,18 @@ class InFlight:
     def terminating(self) -> None:
         """Begin to drain: called from a signal handler."""
         self.is_draining = True
-        for loop in list(self._exchanges):
-            loop.call_soon_threadsafe(self._begin_draining, loop)
+        for exchange, loop in list(self._exchanges.items()):
+            loop.call_soon_threadsafe(self._begin_draining, exchange)
 
-    def _begin_draining(self, loop: asyncio.AbstractEventLoop) -> None:
-        for exchange in list(self._exchanges.get(loop, ())):
+    def _begin_draining(self, exchange: UnderWay) -> None:
+        if exchange in self._exchanges:
             exchange.begin_draining()
 
     def _pending(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Future[Any]]:
         pending: list[asyncio.Future[Any]] = [
             task for task in self._tasks if task.get_loop() is loop
         ]
-        if loop in self._exchanges:
+        if loop in self._exchanges.values():
             pending.append(self._ended.setdefault(loop, loop.create_future()))
         return pending
 

@@ -97,17 +97,25 @@ class ConversationMiddleware:
                     await refuse(error, scope, send)
                     return
         scope.setdefault("state", {})[STATE_KEY] = conversation
-        kind = HttpExchange if scope["type"] == "http" else SocketExchange
-        exchange = kind(self._policy, conversation, presented, deadline, receive=receive, send=send)
-        inflight = self._policy.inflight
-        inflight.begin(exchange)
-        try:
-            if isinstance(exchange, HttpExchange):
+        policy, inflight = self._policy, self._policy.inflight
+        if scope["type"] == "http":
+            exchange = HttpExchange(
+                policy, conversation, presented, deadline, receive=receive, send=send
+            )
+            inflight.begin(exchange)
+            try:
                 await self._http(exchange, scope, receive, send)
-            else:
-                await self._socket(exchange, scope, send)
+            finally:
+                inflight.end(exchange)
+            return
+        socket = SocketExchange(
+            policy, conversation, presented, deadline, receive=receive, send=send
+        )
+        inflight.begin(socket)
+        try:
+            await self._socket(socket, scope, send)
         finally:
-            inflight.end(exchange)
+            inflight.end(socket)
 
     async def _http(
         self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
