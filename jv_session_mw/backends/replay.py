@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import logging
 import random
+import time
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ PAUSE_SECONDS = 0.02
 RETRY_BASE_SECONDS = 0.05
 RETRY_CAP_SECONDS = 0.5
 CLOSE_SECONDS = 3.0
+SECONDS_BETWEEN_LINES = 1.0
 
 
 class Replay:
@@ -38,6 +40,8 @@ class Replay:
         self._kept = kept
         self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
+        self._untold = 0
+        self._tell_at = 0.0
         self.journal = journal
         self.conflicts = 0
 
@@ -102,6 +106,9 @@ class Replay:
             await asyncio.sleep(backoff.next())
             if await self._round():
                 backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
+        if self._untold:
+            self._tell_at = 0.0
+            self._report(0, "more of the same")
 
     async def _round(self) -> bool:
         """Replay a few conversations at a time, and say whether any came to its end.
@@ -197,7 +204,14 @@ class Replay:
             self._report(len(record.entries) + record.deleted, "the journal is full")
 
     def _report(self, count: int, why: str) -> None:
+        """Count, and log at most one line a second: a client can make up ids without end."""
         self.conflicts += count
+        self._untold += count
+        now = time.monotonic()
+        if now < self._tell_at:
+            return
+        self._tell_at = now + SECONDS_BETWEEN_LINES
+        count, self._untold = self._untold, 0
         logger.warning(
             "changes of an outage could not be applied as they were (%d): %s", count, why
         )

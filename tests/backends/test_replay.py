@@ -345,6 +345,22 @@ async def test_a_full_journal_lets_the_rest_stay_in_memory_and_says_so(
     assert values(await load(parted.here, key="key0")) == [b"x"]
 
 
+async def test_a_flood_of_made_up_ids_is_counted_and_does_not_flood_the_log(
+    parted: Parted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(parted.replay.journal, "_max_entries", 3)
+    await parted.part()
+    caplog.clear()
+    for at in range(500):
+        await commit(parted.here, appends(0, b"x"), f"key{at}")
+    assert parted.conflicts == 497
+    assert len(caplog.messages) <= 3
+    await parted.join()
+    await eventually(lambda: "more of the same" in caplog.text)
+    counts = [line.partition("(")[2].partition(")")[0] for line in caplog.messages]
+    assert sum(int(count) for count in counts if count.isdigit()) == 497
+
+
 async def test_what_a_process_takes_with_it_is_said(
     parted: Parted, caplog: pytest.LogCaptureFixture
 ) -> None:

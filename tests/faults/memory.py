@@ -1,6 +1,7 @@
 """What the fallback takes while a client makes up one id after another."""
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -49,6 +50,7 @@ async def of_made_up_ids(count: int, *, replay: bool, length: int = 8_000) -> He
 
 def in_a_new_process(count: int, replay: bool) -> Held:
     """Do the same where nothing has been freed before that could be taken again."""
+    logging.getLogger("jv_session_mw").addHandler(logging.NullHandler())
     return asyncio.run(of_made_up_ids(count, replay=replay))
 
 
