@@ -26,10 +26,11 @@ REDIRECTED = (
 
 
 class ClusterLine:
-    """Batches by node. *connect* makes the client of one node; *seeds* are asked first.
+    """Batches by node. *connect* makes the client of one node.
 
-    The map of slots is loaded when it is first needed, when a reply says that a slot has moved,
-    and when a node does not answer. All of it happens within the timeout of the command.
+    The map of slots is loaded when it is first needed, from one of the *seeds*, and anew when a
+    reply says that a slot has moved or a node does not answer: from the nodes known by then too.
+    A command that is redirected ends within its timeout all the same.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (redis_errors.ReadOnlyError, "readonly"),
     (redis_errors.OutOfMemoryError, "oom"),
     (redis_errors.NoPermissionError, "permission"),
+    (redis_errors.MasterDownError, "loading"),
     (redis_errors.ClusterError, "cluster"),
     (redis_errors.AskError, "cluster"),
     (redis_errors.TryAgainError, "cluster"),
@@ -35,7 +36,7 @@ _WORDS = re.compile(
 )
 _MEANS = {
     "READONLY": "readonly", "OOM": "oom", "MISCONF": "misconf", "NOREPLICAS": "noreplicas",
-    "NOPERM": "permission", "NOAUTH": "auth", "MASTERDOWN": "readonly", "CLUSTERDOWN": "cluster",
+    "NOPERM": "permission", "NOAUTH": "auth", "MASTERDOWN": "loading", "CLUSTERDOWN": "cluster",
     "max number of clients": "clients", "cluster support disabled": "cluster",
     "No master found": "sentinel",
 }  # fmt: skip

@@ -58,6 +58,8 @@ def test_every_error_of_the_client_library_is_unavailable(kind: type[Exception])
         (redis_errors.ResponseError("Error running script: 168: -READONLY You"), "readonly"),
         (redis_errors.ConnectionError("max number of clients reached"), "clients"),
         (redis_errors.ConnectionError("No master found for 'main'"), "sentinel"),
+        (redis_errors.MasterDownError("Link with MASTER is down"), "loading"),
+        (redis_errors.ResponseError("Error running script: 8: -MASTERDOWN Link"), "loading"),
         (redis_errors.ClusterDownError("CLUSTERDOWN Hash slot not served"), "cluster"),
         (redis_errors.MovedError("1 127.0.0.1:7000"), "cluster"),
         (redis_errors.TryAgainError("TRYAGAIN"), "cluster"),
