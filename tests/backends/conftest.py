@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator, Callable, Generator
 import pytest
 
 from jv_session_mw.backends.base import Backend
-from tests.backends.harness import Bytes, Subject
+from jv_session_mw.changes import Rules
+from tests.backends.harness import TTL_MS, Bytes, Subject
 from tests.backends.outage import Process
+from tests.backends.parted import Parted
 from tests.conftest import Servers
+from tests.faults.proxy import Proxy
 from tests.servers import KINDS, RedisServer
 
 
@@ -58,3 +61,11 @@ async def new_process(
 def process(new_process: Callable[[], Process]) -> Process:
     """The only process, or the first one."""
     return new_process()
+
+
+@pytest.fixture(params=[False], ids=["merge"])
+async def parted(request: pytest.FixtureRequest, valkey: RedisServer) -> AsyncGenerator[Parted]:
+    async with Proxy(valkey.port) as proxy:
+        parted = Parted(valkey, proxy, Rules(TTL_MS, reject=request.param))
+        yield parted
+        await parted.close()

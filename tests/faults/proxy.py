@@ -43,8 +43,8 @@ def unharmed() -> Fault | None:
 class Proxy:
     """Passes bytes on between its own port and that of a server, and breaks them by *choose*.
 
-    *choose* is asked once for each piece of a request, so that a fault meets a command that is under
-    way. `injected` counts what was done. Whatever comes back is *late* by so many seconds.
+    *choose* is asked once for each piece of a request, so that a fault meets a command that is
+    under way. `injected` counts what was done. Whatever comes back is *late* by so many seconds.
     """
 
     def __init__(
