@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from jv_session_mw import (
     ConfigurationError,
@@ -17,7 +17,7 @@ from jv_session_mw import (
 )
 from tests.promises.apps import KEYS
 from tests.promises.conftest import PATIENT_SECONDS
-from tests.promises.raw import Exchange, Handler, body, start, stored
+from tests.promises.raw import Exchange, around, body, start, stored
 from tests.promises.serving import eventually
 from tests.servers import RedisServer
 
@@ -29,13 +29,6 @@ async def store(valkey: RedisServer) -> AsyncGenerator[ConversationStore]:
     store = RedisConversationStore(url=valkey.url, deadline=PATIENT_SECONDS)
     async with store:
         yield store
-
-
-def around(handler: Handler, store: ConversationStore) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await handler(scope["state"]["conversation"], receive, send)
-
-    return ConversationMiddleware(app, store=store, secret_keys=KEYS, checkpoint_seconds=OFTEN)
 
 
 async def eventually_stored(
@@ -67,7 +60,7 @@ async def test_a_stream_that_is_silent_is_stored_as_far_as_it_has_come(
                 go.clear()
         await send(body())
 
-    exchange = asyncio.create_task(Exchange().run(around(handler, store)))
+    exchange = asyncio.create_task(Exchange().run(around(handler, store, checkpoint_seconds=OFTEN)))
     partial = {"role": "assistant", "content": "Good ", "interrupted": True}
     await eventually_stored(store, lambda messages: messages[1:] == [partial])
     go.set()
@@ -97,7 +90,7 @@ async def test_a_checkpoint_takes_the_state_along_and_none_comes_after_the_end(
         conversation.state["step"] = 2
         await send(body(b"end"))
 
-    await Exchange().run(around(handler, store))
+    await Exchange().run(around(handler, store, checkpoint_seconds=OFTEN))
     assert await stored(store) == [{"step": 2}]
     kept[0].state["step"] = 3
     await asyncio.sleep(3 * OFTEN)
@@ -115,7 +108,7 @@ async def test_a_deleted_conversation_has_no_more_checkpoints(store: Conversatio
         await asyncio.sleep(3 * OFTEN)
         await send(body(b"end"))
 
-    await Exchange().run(around(handler, store))
+    await Exchange().run(around(handler, store, checkpoint_seconds=OFTEN))
     assert await stored(store) == []
 
 
@@ -129,7 +122,7 @@ async def test_a_value_that_cannot_be_stored_waits_for_the_end_and_is_told_there
         conversation.state["bad"] = [1, 2]
         await send(body(b"end"))
 
-    await Exchange().run(around(handler, store))
+    await Exchange().run(around(handler, store, checkpoint_seconds=OFTEN))
     assert await stored(store) == [{"good": 1, "bad": [1, 2]}]
 
 
@@ -147,13 +140,6 @@ def test_a_time_that_is_none_is_refused(seconds: float) -> None:
         )
 
 
-def without_checkpoints(handler: Handler, store: ConversationStore) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await handler(scope["state"]["conversation"], receive, send)
-
-    return ConversationMiddleware(app, store=store, secret_keys=KEYS)
-
-
 async def test_at_sigterm_what_a_stream_has_is_stored_at_once_and_again(
     store: ConversationStore,
 ) -> None:
@@ -168,7 +154,7 @@ async def test_at_sigterm_what_a_stream_has_is_stored_at_once_and_again(
         reply.finish()
         await send(body(b"end"))
 
-    await Exchange().run(without_checkpoints(handler, store))
+    await Exchange().run(around(handler, store))
     assert await stored(store) == [
         {"messages": [{"role": "assistant", "content": "half and more"}]}
     ]
@@ -185,7 +171,7 @@ async def test_at_sigterm_nothing_is_stored_of_a_response_that_has_not_begun(
         raise LookupError("before the response")
 
     with pytest.raises(LookupError):
-        await Exchange().run(without_checkpoints(handler, store))
+        await Exchange().run(around(handler, store))
     assert await stored(store) == []
 
 
@@ -200,5 +186,5 @@ async def test_a_stream_that_begins_after_sigterm_is_stored_on_its_way(
         await eventually(lambda: conversation.version == 1)
         await send(body(b"end"))
 
-    await Exchange().run(without_checkpoints(handler, store))
+    await Exchange().run(around(handler, store))
     assert await stored(store) == [{"step": 1}]
