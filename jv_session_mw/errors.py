@@ -6,11 +6,16 @@ SessionError
 ├── ConversationNotLoaded       touched before a lazy load
 ├── UnsupportedValue            a value the codec cannot give back as it was, refused on save
 ├── UnsupportedEdit             an edit of the message log that a delta cannot express
-└── StoreError
-    ├── StoreUnavailable        the store did not answer in time, and there is no fallback
-    ├── UnreadableConversation  what is stored cannot be read; it is left as it is
-    ├── ConversationConflict    refused under on_conflict="reject"
-    └── ConversationGone        deleted or expired since it was loaded; never recreated
+├── StoreError
+│   ├── StoreUnavailable        the store did not answer in time, and there is no fallback
+│   ├── UnreadableConversation  what is stored cannot be read; it is left as it is
+│   ├── ConversationConflict    refused under on_conflict="reject"
+│   └── ConversationGone        deleted or expired since it was loaded; never recreated
+└── TrackingError
+    ├── SessionNotFound         the owner has no session of this id
+    ├── InvalidTransition       the session has another status than the transition begins with
+    ├── TrackerUnavailable      the tracker's database did not do what it was asked
+    └── SchemaMissing           the tracker's database lacks the migrations of this version
 """
 
 from collections.abc import Sequence
@@ -103,3 +108,46 @@ class ConversationGone(StoreError):
 
     def __init__(self) -> None:
         super().__init__("the conversation was deleted or has expired; a save does not revive it")
+
+
+class TrackingError(SessionError):
+    """The root of what a tracker raises."""
+
+
+class SessionNotFound(TrackingError):
+    """The owner has no session of this id: there is none, or it is somebody else's."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("no such chat session of this owner")
+        self.id = id
+
+
+class InvalidTransition(TrackingError):
+    """A session cannot go where it was sent from the `status` that it has; it stays as it is."""
+
+    def __init__(self, id: str, asked: str, status: str) -> None:
+        super().__init__(f"a chat session that is {status} cannot be {asked}")
+        self.id = id
+        self.asked = asked
+        self.status = status
+
+
+class TrackerUnavailable(TrackingError):
+    """The tracker's database did not answer, or refuses to do what it is asked.
+
+    `reason` is a short, constant name that is safe to log: `timeout`, `connection`, `overload` and
+    `server` pass by themselves; `auth`, `permission` and `protocol` need somebody's hand, and
+    `retryable` is false for them.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    @property
+    def retryable(self) -> bool:
+        return self.reason not in ("auth", "permission", "protocol")
+
+
+class SchemaMissing(TrackingError):
+    """The tracker's database has not the tables or functions of this version, or hides them."""

@@ -8,10 +8,12 @@ from msgspec import Struct
 from jv_session_mw.errors import ConfigurationError
 
 SECRET_KEYS = "JV_SESSION_SECRET_KEYS"
+SUPABASE_URL = "SUPABASE_URL"
+SUPABASE_SERVICE_KEY = "SUPABASE_SERVICE_KEY"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the environment says about the store and the tokens.
+    """What the environment says about the store, the tokens and the tracker.
 
     `url` wins over `host`, `port`, `password` and `db`, as a hosting service sets only that one.
     """
@@ -23,10 +25,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     db: int = 0
     ttl_seconds: float = 3600
     secret_keys: tuple[str, ...] = ()
+    supabase_url: str | None = None
+    supabase_service_key: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `REDIS_*` and `JV_SESSION_SECRET_KEYS`; an empty variable counts as not set.
+        """Read `REDIS_*`, `SUPABASE_*` and `JV_SESSION_SECRET_KEYS`; an empty one is not set.
 
         Raises `ConfigurationError`, naming the variable, for what is not a number.
         """
@@ -38,6 +42,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             db=_integer(environ, "REDIS_DB", 0),
             ttl_seconds=_seconds(environ, "REDIS_CONVERSATION_TTL", 3600),
             secret_keys=_keys(environ.get(SECRET_KEYS, "")),
+            supabase_url=environ.get(SUPABASE_URL) or None,
+            supabase_service_key=environ.get(SUPABASE_SERVICE_KEY) or None,
         )
 
 

@@ -16,6 +16,13 @@ from jv_session_mw import (
     UnsupportedValue,
     errors,
 )
+from jv_session_mw.errors import (
+    InvalidTransition,
+    SchemaMissing,
+    SessionNotFound,
+    TrackerUnavailable,
+    TrackingError,
+)
 
 EVERY_KIND = [
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
@@ -32,6 +39,11 @@ EXAMPLES: list[SessionError] = [
     UnreadableConversation("state.a", "it is corrupt"),
     ConversationConflict(["a", "b"]),
     ConversationGone(),
+    TrackingError("text"),
+    SessionNotFound("id"),
+    InvalidTransition("id", "paused", "archived"),
+    TrackerUnavailable("text", reason="timeout"),
+    SchemaMissing("text"),
 ]
 
 
@@ -52,6 +64,10 @@ def test_every_error_is_public_and_has_one_root() -> None:
         (UnreadableConversation, StoreError),
         (ConversationConflict, StoreError),
         (ConversationGone, StoreError),
+        (SessionNotFound, TrackingError),
+        (InvalidTransition, TrackingError),
+        (TrackerUnavailable, TrackingError),
+        (SchemaMissing, TrackingError),
     ],
 )
 def test_each_is_also_what_python_calls_it(

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 import httpx
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from jv_session_mw.cli.server import HOST
 
@@ -123,11 +124,11 @@ class Visitor:
             yield connection
 
     @contextmanager
-    def socket(self) -> Generator[ClientConnection]:
+    def socket(self) -> Generator[Connection]:
         """Open the WebSocket, and remember the token of its handshake."""
         url = f"ws://{HOST}:{self.port}/socket"
         with connect(url, additional_headers=self.ticket.headers, proxy=None) as websocket:
-            assert websocket.response is not None
+            assert websocket.response is not None  # pyright: ignore[reportAttributeAccessIssue]
             self.ticket.learn(websocket.response.headers.raw_items())
             yield websocket
 

@@ -129,7 +129,8 @@ def _command(kind: str, target: str, port: int) -> list[str]:
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncGenerator[str]:
     """Serve *app* by uvicorn in this event loop for the length of a block, and give its URL."""
-    with socket.socket() as listener:
+    # asyncio turns Nagle's algorithm off only where it sees that the protocol is TCP.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind((HOST, 0))
         config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
         server = uvicorn.Server(config)

@@ -1,0 +1,130 @@
+"""What happened to a session since it was last written, coalesced."""
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from jv_session_mw.errors import UnsupportedValue
+
+Key: TypeAlias = tuple[str, str]
+"""Owner and id. The empty owner is nobody: it is part of the primary key, which has no null."""
+
+Item: TypeAlias = dict[str, Any]
+"""One activity as it is sent: JSON, with ages in place of times."""
+
+LONGEST_TITLE = 80
+LONGEST_KEY = 1_000  # characters of an owner and an id together: what an index entry can hold
+NOBODY = ""
+
+
+class Details(Struct):
+    """The part of an activity that most turns do not have."""
+
+    title: str | None = None
+    kind: str | None = None
+    step: str | None = None
+    refs: dict[str, str | None] | None = None
+    counters: dict[str, int] | None = None
+    snapshot: dict[str, Any] | None = None
+    ended: str | None = None
+    was: Key | None = None
+
+    def merge(self, later: "Details") -> None:
+        """Take in what happened after this; a title stays, as it is that of the first message."""
+        self.title = self.title or later.title
+        self.kind = self.kind if later.kind is None else later.kind
+        self.step = self.step if later.step is None else later.step
+        self.snapshot = later.snapshot or self.snapshot
+        self.ended = later.ended or self.ended
+        self.was = self.was or later.was
+        if later.refs is not None:
+            self.refs = (self.refs or {}) | later.refs
+        for name, count in (later.counters or {}).items():
+            self.counters = self.counters or {}
+            self.counters[name] = self.counters.get(name, 0) + count
+
+
+class Activity(Struct):
+    """What happened to one session between two writes.
+
+    `since` and `at` are the first and the last moment of it by the monotonic clock, in seconds: no
+    clock that is set back reaches the database. Ten thousand of these wait through an outage, so
+    that what most turns do not have is a thing of its own.
+    """
+
+    since: float
+    at: float
+    messages: int = 0
+    touched: bool = True
+    details: Details | None = None
+
+    def merge(self, later: "Activity") -> None:
+        """Take in what happened after this; nothing happens after the end."""
+        if self.details is not None and self.details.ended:
+            return
+        self.at = later.at
+        self.messages += later.messages
+        self.touched = self.touched or later.touched
+        if self.details is None:
+            self.details = later.details
+        elif later.details is not None:
+            self.details.merge(later.details)
+
+    def item(self, n: int, key: Key, now: float) -> Item:
+        """Return this as item *n* of a batch that is sent at *now*."""
+        item: Item = {
+            "n": n,
+            "owner": key[0],
+            "id": key[1],
+            "touched": self.touched,
+            "age": round(now - self.at, 3),
+            "first_age": round(now - self.since, 3),
+            "messages": self.messages,
+        }
+        details = self.details
+        if details is None:
+            return item
+        for name in ("title", "kind", "step", "refs", "counters", "snapshot", "ended"):
+            value = getattr(details, name)
+            if value is not None:
+                item[name] = value
+        if details.was is not None:
+            item["was_owner"], item["was_id"] = details.was
+        return item
+
+
+def key_of(id: object, owner: object) -> Key:
+    """Return the key; raises `UnsupportedValue` for what cannot be one."""
+    if not isinstance(id, str) or not id:
+        raise UnsupportedValue("the session's id", "give a string that is not empty")
+    if owner is not None and (not isinstance(owner, str) or not owner):
+        raise UnsupportedValue("the owner", "give a string that is not empty, or None for nobody")
+    key = (owner or NOBODY, id)
+    if len(id) + len(key[0]) > LONGEST_KEY:
+        raise UnsupportedValue("the session's key", f"it has more than {LONGEST_KEY} characters")
+    require_text("the session's key", "".join(key))
+    return key
+
+
+def require_text(field: str, text: object) -> None:
+    """Raise `UnsupportedValue` for what PostgreSQL cannot keep as text."""
+    if not isinstance(text, str):
+        raise UnsupportedValue(field, "give a string")
+    if text.isascii() and "\0" not in text:
+        return
+    if cleaned(text) != text:
+        raise UnsupportedValue(field, "it has a NUL character or a lone surrogate")
+
+
+def cleaned(text: str) -> str:
+    """Return *text* with a replacement character for what PostgreSQL cannot keep."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def title_of(text: str) -> str:
+    """Return what a list shows of a first message: one line, not too long."""
+    words = cleaned(text[: 4 * LONGEST_TITLE]).split()
+    line = " ".join(words)
+    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1].rstrip() + "…"

@@ -1,0 +1,140 @@
+"""What may be said of a session: refused where somebody waits, mended where nobody does."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from jv_session_mw.errors import UnsupportedValue
+from jv_session_mw.tracking.activity import Details, cleaned, key_of, require_text, title_of
+from jv_session_mw.tracking.cursor import place_of
+from jv_session_mw.tracking.ledger import Fields, Query
+from jv_session_mw.tracking.session import SessionStatus
+
+LONGEST_TEXT = 1_000
+MOST_NAMES = 64
+MOST_PER_PAGE = 200
+GREATEST = 2**63 - 1
+
+
+def details_of(
+    *,
+    title: str | None,
+    kind: str | None,
+    step: str | None,
+    refs: Mapping[str, str | None] | None,
+    counters: Mapping[str, int] | None,
+    snapshot: Mapping[str, Any] | None,
+) -> Details:
+    """Return what a turn has besides, mended; raises `UnsupportedValue` for another type."""
+    return Details(
+        title=title_of(_text("title", title)) if title else None,
+        kind=_mended("kind", kind),
+        step=_mended("step", step),
+        refs=None if refs is None else {
+            _text("a reference", name): None if value is None else _text(name, value)
+            for name, value in _mapping("refs", refs).items()
+        },
+        counters=None if counters is None else dict(checked_counters(counters)),
+        snapshot=None if snapshot is None else dict(snapshot),
+    )  # fmt: skip
+
+
+def checked_fields(
+    title: str | None,
+    kind: str | None,
+    step: str | None,
+    refs: Mapping[str, str | None] | None,
+) -> Fields:
+    """Return what is to be set; raises `UnsupportedValue`."""
+    return Fields(
+        title=None if title is None else checked_text("title", title),
+        kind=None if kind is None else checked_text("kind", kind),
+        step=None if step is None else checked_text("step", step),
+        refs=None if refs is None else checked_refs(refs),
+    )
+
+
+def query_of(
+    *,
+    owner: str | None,
+    status: SessionStatus | Collection[SessionStatus],
+    kind: str | None,
+    refs: Mapping[str, str] | None,
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Query:
+    """Return what is asked for, and one more, which tells whether there is another page."""
+    if type(limit) is not int or not 1 <= limit <= MOST_PER_PAGE:
+        raise UnsupportedValue("the limit", f"give a whole number from 1 to {MOST_PER_PAGE}")
+    return Query(
+        owner=key_of("any", owner)[0],
+        status=_checked_status(status),
+        kind=None if kind is None else checked_text("kind", kind),
+        refs=None if refs is None else checked_refs(refs),
+        search=checked_text("search", search) if search else None,
+        after=place_of(cursor) if cursor else None,
+        limit=limit + 1,
+    )
+
+
+def checked_text(field: str, text: object) -> str:
+    require_text(field, text)
+    assert isinstance(text, str)
+    if len(text) > LONGEST_TEXT:
+        raise UnsupportedValue(field, f"it has more than {LONGEST_TEXT} characters")
+    return text
+
+
+def checked_refs(refs: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    for name, value in _mapping("refs", refs).items():
+        checked_text("the name of a reference", name)
+        if value is not None:
+            checked_text(f"refs.{name}", value)
+    return refs
+
+
+def checked_counters(counters: Mapping[str, int]) -> Mapping[str, int]:
+    for name, count in _mapping("counters", counters).items():
+        checked_text("the name of a counter", name)
+        if type(count) is not int or not -GREATEST <= count <= GREATEST:
+            raise UnsupportedValue(f"counters.{name}", "give a whole number of 64 bits")
+    return counters
+
+
+def _checked_status(
+    status: SessionStatus | Collection[SessionStatus],
+) -> frozenset[SessionStatus]:
+    asked = {status} if isinstance(status, str) else status
+    try:
+        return frozenset(map(SessionStatus, asked))
+    except (ValueError, TypeError) as error:
+        known = ", ".join(SessionStatus)
+        raise UnsupportedValue("the status", f"give some of {known}") from error
+
+
+def checked_seconds(name: str, seconds: object) -> float | None:
+    if seconds is None:
+        return None
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not 0 <= seconds < float("inf"):  # type: ignore[operator]
+        raise UnsupportedValue(name, "give seconds, or None")
+    return float(seconds)  # type: ignore[arg-type]
+
+
+def _mended(field: str, text: str | None) -> str | None:
+    return _text(field, text) if text else None
+
+
+def _text(field: str, text: object) -> str:
+    if not isinstance(text, str):
+        raise UnsupportedValue(field, "give a string")
+    return cleaned(text[:LONGEST_TEXT])
+
+
+def _mapping(field: str, values: object) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise UnsupportedValue(field, "give a dict")
+    given = cast("Mapping[str, Any]", values)
+    if len(given) > MOST_NAMES:
+        raise UnsupportedValue(field, f"it has more than {MOST_NAMES} names")
+    return given

@@ -1,0 +1,249 @@
+"""The side of a tracker that is awaited, over any ledger."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from jv_session_mw.errors import (
+    InvalidTransition,
+    SessionNotFound,
+    UnsupportedValue,
+)
+from jv_session_mw.tracking.activity import NOBODY, Key, key_of
+from jv_session_mw.tracking.checks import (
+    checked_counters,
+    checked_fields,
+    checked_seconds,
+    checked_text,
+    query_of,
+)
+from jv_session_mw.tracking.cursor import cursor_after
+from jv_session_mw.tracking.ledger import Answer
+from jv_session_mw.tracking.noting import NotingTracker
+from jv_session_mw.tracking.session import (
+    LIVE,
+    TRANSITIONS,
+    ChatSession,
+    Page,
+    SessionStatus,
+    Swept,
+)
+
+
+class LedgerTracker(NotingTracker):
+    """The tracker of chat sessions; `SupabaseSessionTracker` and its sibling build it.
+
+    A call that is awaited writes first what was noted of the sessions that it is about, so that it
+    sees them as this process does.
+    """
+
+    async def create(
+        self,
+        id: str,
+        *,
+        owner: str | None,
+        title: str | None = None,
+        kind: str | None = None,
+        step: str | None = None,
+        refs: Mapping[str, str] | None = None,
+    ) -> ChatSession:
+        """Return the session, created if it is not there, with what is given set."""
+        key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
+        await self._settle(key)
+        with self.telemetry.call("create"):
+            return _done(key, "changed", await self.ledger.create(key, fields))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        owner: str | None,
+        title: str | None = None,
+        kind: str | None = None,
+        step: str | None = None,
+        refs: Mapping[str, str | None] | None = None,
+    ) -> ChatSession:
+        """Change what is given; a reference that is None is removed.
+
+        Of a session that has ended only the title can be changed: else `InvalidTransition`.
+        """
+        key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
+        await self._settle(key)
+        with self.telemetry.call("update"):
+            return _done(key, "changed", await self.ledger.update(key, fields))
+
+    async def rename(self, id: str, title: str, *, owner: str | None) -> ChatSession:
+        """Give it another title, which stays whatever is said later."""
+        return await self.update(id, owner=owner, title=title)
+
+    async def record(
+        self,
+        id: str,
+        event_id: str,
+        *,
+        owner: str | None,
+        counters: Mapping[str, int],
+        step: str | None = None,
+        refs: Mapping[str, str | None] | None = None,
+    ) -> bool:
+        """Count an event such as a quote, and say whether it was: each *event_id* counts once.
+
+        A webhook that is delivered twice is answered the same way twice. *step* and *refs* are set
+        in the same moment. Raises `InvalidTransition` for a session that has ended.
+        """
+        key, event = key_of(id, owner), checked_text("the event's id", event_id)
+        counted = checked_counters(counters)
+        fields = checked_fields(None, None, step, refs)
+        await self._settle(key)
+        with self.telemetry.call("record"):
+            answer = await self.ledger.record(key, event, counted, fields)
+        if answer.session is not None and answer.session.status in LIVE:
+            return answer.done
+        _done(key, "counted", answer)
+        return answer.done
+
+    async def get(self, id: str, *, owner: str | None) -> ChatSession:
+        """Return the session, whatever its status."""
+        key = key_of(id, owner)
+        await self._settle(key)
+        with self.telemetry.call("get"):
+            session = await self.ledger.get(key)
+        if session is None:
+            raise SessionNotFound(id)
+        return session
+
+    async def get_active(
+        self, *, owner: str | None, refs: Mapping[str, str] | None = None
+    ) -> ChatSession | None:
+        """Return the live session with the newest activity, None when the owner has none."""
+        page = await self.list(owner=owner, refs=refs, limit=1)
+        return page.sessions[0] if page.sessions else None
+
+    async def list(
+        self,
+        *,
+        owner: str | None,
+        status: SessionStatus | Collection[SessionStatus] = LIVE,
+        kind: str | None = None,
+        refs: Mapping[str, str] | None = None,
+        search: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return a page of the owner's sessions, the newest activity first.
+
+        *refs* finds those that have all of these references, *search* those with this text in
+        the title, whatever its case. *limit* is 1 to 200; *cursor* is that of the page before.
+        """
+        query = query_of(
+            owner=owner,
+            status=status,
+            kind=kind,
+            refs=refs,
+            search=search,
+            limit=limit,
+            cursor=cursor,
+        )
+        await self.behind.drain(lambda noted: noted[0] == query.owner)
+        with self.telemetry.call("list"):
+            found = await self.ledger.page(query)
+        sessions = tuple(found[:limit])
+        return Page(sessions, cursor_after(sessions[-1]) if len(found) > limit else None)
+
+    async def pause(self, id: str, *, owner: str | None) -> ChatSession:
+        """Take it aside; activity is counted, and does not end the pause."""
+        return await self._move(id, owner, "paused")
+
+    async def resume(self, id: str, *, owner: str | None) -> ChatSession:
+        """Let a paused session go on; raises `InvalidTransition` for one that has ended."""
+        return await self._move(id, owner, "resumed")
+
+    async def complete(self, id: str, *, owner: str | None) -> ChatSession:
+        """End it, because it has reached what it was for."""
+        return await self._move(id, owner, "completed")
+
+    async def archive(self, id: str, *, owner: str | None) -> ChatSession:
+        """Put it away, live or completed."""
+        return await self._move(id, owner, "archived")
+
+    async def reopen(self, id: str, *, owner: str | None) -> ChatSession:
+        """Let one that has ended go on; raises `InvalidTransition` for a paused one."""
+        return await self._move(id, owner, "reopened")
+
+    async def delete(self, id: str, *, owner: str | None) -> bool:
+        """Delete it for good, and say whether there was one; later activity does not revive it."""
+        key = key_of(id, owner)
+        await self._settle(key)
+        with self.telemetry.call("delete"):
+            return await self.ledger.delete(key)
+
+    async def delete_owner(self, owner: str) -> Sequence[str]:
+        """Delete all sessions of an owner, and return their ids.
+
+        Their conversations are the store's: `await store.delete(id, owner=owner)` for each.
+        """
+        key = key_of("any", owner)
+        if key[0] == NOBODY:
+            raise UnsupportedValue("the owner", "say whose sessions are to be deleted")
+        await self.behind.drain(lambda noted: noted[0] == owner)
+        with self.telemetry.call("delete_owner"):
+            return await self.ledger.delete_owner(owner)
+
+    async def sweep(
+        self,
+        *,
+        pause_after: float | None = None,
+        archive_after: float | None = None,
+        delete_after: float | None = None,
+    ) -> Swept:
+        """Pause and archive what was idle for so many seconds, delete what ended so long ago.
+
+        For a nightly job, of one process or of several. What is None is left out. The work is done
+        in small steps: a sweep that is cut off has done a part, and the next one does the rest.
+        """
+        ages = [
+            checked_seconds(name, seconds)
+            for name, seconds in (
+                ("pause_after", pause_after),
+                ("archive_after", archive_after),
+                ("delete_after", delete_after),
+            )
+        ]
+        total = Swept()
+        while True:
+            with self.telemetry.call("sweep"):
+                step = await self.ledger.sweep(*ages)
+            if step == Swept():
+                return total
+            total = Swept(
+                total.paused + step.paused,
+                total.archived + step.archived,
+                total.deleted + step.deleted,
+            )
+
+    async def snapshot(self, id: str, *, owner: str | None) -> Mapping[str, Any] | None:
+        """Return what was kept of the conversation, None for nothing."""
+        key = key_of(id, owner)
+        await self._settle(key)
+        with self.telemetry.call("snapshot"):
+            return await self.ledger.snapshot(key)
+
+    async def _settle(self, key: Key) -> None:
+        await self.behind.drain(lambda noted: noted == key)
+
+    async def _move(self, id: str, owner: str | None, asked: str) -> ChatSession:
+        key, transition = key_of(id, owner), TRANSITIONS[asked]
+        await self._settle(key)
+        with self.telemetry.call("transition"):
+            answer = await self.ledger.move(key, transition)
+        session = answer.session
+        if session is not None and session.status is transition.to:
+            return session
+        return _done(key, asked, answer)
+
+
+def _done(key: Key, asked: str, answer: Answer) -> ChatSession:
+    if answer.session is None:
+        raise SessionNotFound(key[1])
+    if not answer.done:
+        raise InvalidTransition(key[1], asked, answer.session.status)
+    return answer.session

@@ -1,0 +1,279 @@
+"""Chat sessions in this process, gone with it: for development and tests."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from jv_session_mw.tracking.activity import NOBODY, Item, Key
+from jv_session_mw.tracking.ledger import Answer, Fields, Query
+from jv_session_mw.tracking.ledger_tracker import LedgerTracker
+from jv_session_mw.tracking.session import (
+    ENDED,
+    LIVE,
+    ChatSession,
+    SessionStatus,
+    Swept,
+    Transition,
+)
+
+
+class MemorySessionTracker(LedgerTracker):
+    """Chat sessions in this process, gone with it: for development and tests."""
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        super().__init__(
+            MemoryLedger(),
+            flush_interval=0.05,
+            max_batch=500,
+            max_pending=10_000,
+            close_timeout=5.0,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
+
+
+class MemoryLedger:
+    """Does what the functions of the migrations do, on a dict."""
+
+    name = "memory"
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self._sessions: dict[Key, ChatSession] = {}
+        self._snapshots: dict[Key, dict[str, Any]] = {}
+        self._events: dict[Key, set[str]] = {}
+        self._deleted: set[Key] = set()
+        self._deleted_owners: dict[str, datetime] = {}
+        self._last_batch: tuple[str, list[int]] = ("", [])
+
+    async def open(self) -> None:
+        """Nothing is to be made."""
+
+    async def close(self) -> None:
+        """What is here stays until the process ends."""
+
+    async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
+        if batch != self._last_batch[0]:
+            refused = [item["n"] for item in items if not self._apply(item)]
+            self._last_batch = batch, refused
+        return self._last_batch[1]
+
+    async def get(self, key: Key) -> ChatSession | None:
+        return self._sessions.get(key)
+
+    async def page(self, query: Query) -> list[ChatSession]:
+        found = sorted(self._matching(query), key=_place, reverse=True)
+        if query.after is not None:
+            found = [session for session in found if _place(session) < query.after]
+        return found[: query.limit]
+
+    async def create(self, key: Key, fields: Fields) -> Answer:
+        if key not in self._sessions:
+            self._deleted.discard(key)
+            now = self._clock()
+            self._sessions[key] = _new(key, now, now)
+        return await self.update(key, fields)
+
+    async def update(self, key: Key, fields: Fields) -> Answer:
+        session = self._sessions.get(key)
+        only_title = fields.kind is None and fields.step is None and fields.refs is None
+        if session is None or (session.status in ENDED and not only_title):
+            return Answer(session, done=False)
+        return self._put(key, _changed(session, fields))
+
+    async def move(self, key: Key, transition: Transition) -> Answer:
+        session = self._sessions.get(key)
+        if session is None or session.status not in transition.origins:
+            return Answer(session, done=False)
+        now, to = self._clock(), transition.to
+        active = max(now, session.last_activity_at) if to is SessionStatus.ACTIVE else None
+        return self._put(
+            key,
+            replace(
+                session,
+                status=to,
+                last_activity_at=active or session.last_activity_at,
+                ended_at=(session.ended_at or now) if to in ENDED else None,
+            ),
+        )
+
+    async def record(
+        self, key: Key, event_id: str, counters: Mapping[str, int], fields: Fields
+    ) -> Answer:
+        session = self._sessions.get(key)
+        if session is None or session.status in ENDED:
+            return Answer(session, done=False)
+        events = self._events.setdefault(key, set())
+        if event_id in events:
+            return Answer(session, done=False)
+        events.add(event_id)
+        counted = replace(
+            session,
+            counters=_sum(session.counters, counters),
+            last_activity_at=max(session.last_activity_at, self._clock()),
+        )
+        return self._put(key, _changed(counted, fields))
+
+    async def delete(self, key: Key) -> bool:
+        self._deleted.add(key)
+        return self._forget(key)
+
+    async def delete_owner(self, owner: str) -> list[str]:
+        self._deleted_owners[owner] = self._clock()
+        keys = sorted(key for key in self._sessions if key[0] == owner)
+        for key in keys:
+            await self.delete(key)
+        return [id for _, id in keys]
+
+    async def sweep(
+        self, pause_after: float | None, archive_after: float | None, delete_after: float | None
+    ) -> Swept:
+        now = self._clock()
+        archived = self._idle(LIVE, archive_after)
+        for session in archived:
+            ended = replace(session, status=SessionStatus.ARCHIVED, ended_at=now)
+            self._put(_key(session), ended)
+        paused = self._idle({SessionStatus.ACTIVE}, pause_after)
+        for session in paused:
+            self._put(_key(session), replace(session, status=SessionStatus.PAUSED))
+        over = [] if delete_after is None else [
+            session
+            for session in self._sessions.values()
+            if session.ended_at and now - session.ended_at > timedelta(seconds=delete_after)
+        ]  # fmt: skip
+        for session in over:
+            await self.delete(_key(session))
+        return Swept(len(paused), len(archived), len(over))
+
+    async def snapshot(self, key: Key) -> dict[str, Any] | None:
+        return self._snapshots.get(key)
+
+    def _apply(self, item: Item) -> bool:
+        key: Key = (item["owner"], item["id"])
+        if "was_id" in item:
+            self._rename((item["was_owner"], item["was_id"]), key)
+        if item.get("ended") == "deleted":
+            self._deleted.add(key)
+        taken = not item["touched"] or self._touch(key, item)
+        session = self._sessions.get(key)
+        if "ended" in item:
+            self._snapshots.pop(key, None)
+            if item["ended"] == "deleted":
+                self._forget(key)
+            elif session is not None and session.status is not SessionStatus.ARCHIVED:
+                ended = session.ended_at or self._clock()
+                self._put(key, replace(session, status=SessionStatus.ARCHIVED, ended_at=ended))
+        elif "snapshot" in item and session is not None and session.status in LIVE:
+            self._snapshots[key] = item["snapshot"]
+        return taken
+
+    def _touch(self, key: Key, item: Item) -> bool:
+        now = self._clock()
+        at = now - timedelta(seconds=item["age"])
+        session = self._sessions.get(key)
+        if session is None:
+            deleted_at = self._deleted_owners.get(key[0])
+            if key in self._deleted or (deleted_at is not None and at <= deleted_at):
+                return False
+            session = _new(key, now - timedelta(seconds=item["first_age"]), at)
+        if session.status in ENDED:
+            return False
+        fields = Fields(kind=item.get("kind"), step=item.get("step"), refs=item.get("refs"))
+        session = replace(
+            session,
+            title=session.title or item.get("title", ""),
+            counters=_sum(session.counters, item.get("counters", {})),
+            message_count=max(session.message_count + item["messages"], 0),
+            last_activity_at=max(session.last_activity_at, at),
+        )
+        self._put(key, _changed(session, fields))
+        return True
+
+    def _rename(self, was: Key, key: Key) -> None:
+        self._deleted.add(was)
+        if was not in self._sessions or key in self._sessions:
+            return
+        owner, id = key
+        self._sessions[key] = replace(self._sessions.pop(was), owner=owner or None, id=id)
+        for kept in (self._snapshots, self._events):
+            if was in kept:
+                kept[key] = kept.pop(was)  # type: ignore[assignment]
+
+    def _matching(self, query: Query) -> Iterable[ChatSession]:
+        for (owner, _), session in self._sessions.items():
+            if owner != query.owner or session.status not in query.status:
+                continue
+            if query.kind is not None and session.kind != query.kind:
+                continue
+            if query.refs and not query.refs.items() <= session.refs.items():
+                continue
+            if query.search is None or query.search.lower() in session.title.lower():
+                yield session
+
+    def _idle(self, status: Iterable[SessionStatus], seconds: float | None) -> list[ChatSession]:
+        if seconds is None:
+            return []
+        before = self._clock() - timedelta(seconds=seconds)
+        return [
+            session
+            for session in self._sessions.values()
+            if session.status in status and session.last_activity_at < before
+        ]
+
+    def _put(self, key: Key, session: ChatSession) -> Answer:
+        self._sessions[key] = session
+        return Answer(session, done=True)
+
+    def _forget(self, key: Key) -> bool:
+        self._snapshots.pop(key, None)
+        self._events.pop(key, None)
+        return self._sessions.pop(key, None) is not None
+
+
+def _new(key: Key, started_at: datetime, at: datetime) -> ChatSession:
+    return ChatSession(
+        id=key[1],
+        owner=key[0] or None,
+        status=SessionStatus.ACTIVE,
+        title="",
+        kind="",
+        step="",
+        refs={},
+        counters={},
+        message_count=0,
+        started_at=started_at,
+        last_activity_at=at,
+        ended_at=None,
+    )
+
+
+def _changed(session: ChatSession, fields: Fields) -> ChatSession:
+    refs = {**session.refs, **(fields.refs or {})}
+    return replace(
+        session,
+        title=session.title if fields.title is None else fields.title,
+        kind=session.kind if fields.kind is None else fields.kind,
+        step=session.step if fields.step is None else fields.step,
+        refs={name: value for name, value in refs.items() if value is not None},
+    )
+
+
+def _sum(held: Mapping[str, int], added: Mapping[str, int]) -> Mapping[str, int]:
+    return {**held, **{name: held.get(name, 0) + count for name, count in added.items()}}
+
+
+def _key(session: ChatSession) -> Key:
+    return (session.owner or NOBODY, session.id)
+
+
+def _place(session: ChatSession) -> tuple[datetime, str]:
+    return session.last_activity_at, session.id

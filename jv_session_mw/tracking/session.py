@@ -1,0 +1,77 @@
+"""A chat session: who, what about, which step, how many messages, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class SessionStatus(StrEnum):
+    """Whether a session goes on. Activity never changes it: that takes one of the transitions."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ARCHIVED = "archived"
+
+
+LIVE = frozenset({SessionStatus.ACTIVE, SessionStatus.PAUSED})
+ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.ARCHIVED})
+EVERY = LIVE | ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One way from some statuses to another; a session that is there already stays there."""
+
+    to: SessionStatus
+    origins: frozenset[SessionStatus]
+
+
+TRANSITIONS = {
+    "paused": Transition(SessionStatus.PAUSED, frozenset({SessionStatus.ACTIVE})),
+    "resumed": Transition(SessionStatus.ACTIVE, frozenset({SessionStatus.PAUSED})),
+    "completed": Transition(SessionStatus.COMPLETED, LIVE),
+    "archived": Transition(SessionStatus.ARCHIVED, LIVE | {SessionStatus.COMPLETED}),
+    "reopened": Transition(SessionStatus.ACTIVE, ENDED),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSession:
+    """What a tracker knows of one session; times are in UTC.
+
+    `owner` is None for a session that belongs to nobody. `kind` and `step` are the app's own
+    words, empty until it says one. `refs` are external references (`{"trip": "T-17"}`), `counters`
+    what the app counts (`{"quotes": 2}`). `ended_at` is None unless it is completed or archived.
+    """
+
+    id: str
+    owner: str | None
+    status: SessionStatus
+    title: str
+    kind: str
+    step: str
+    refs: Mapping[str, str]
+    counters: Mapping[str, int]
+    message_count: int
+    started_at: datetime
+    last_activity_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions of a listing; `cursor` asks for those after them, None when there are none."""
+
+    sessions: tuple[ChatSession, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many sessions a retention sweep has paused, archived and deleted."""
+
+    paused: int = 0
+    archived: int = 0
+    deleted: int = 0

@@ -1,0 +1,422 @@
+-- The durable list of chat sessions: who, what about, which step, how many messages, how it ended.
+-- Written by jv_session_mw.tracking through the functions below, with the service role alone.
+-- A signed-in user may read the rows whose owner is the `sub` of the token, and nothing else.
+-- Applying this file again changes nothing.
+
+create table if not exists public.chat_sessions (
+    owner text not null, -- '' for a session that belongs to nobody
+    id text not null check (id <> ''),
+    status text not null default 'active'
+        constraint chat_sessions_status check (status in ('active', 'paused', 'completed', 'archived')),
+    title text not null default '',
+    kind text not null default '',
+    step text not null default '',
+    refs jsonb not null default '{}',
+    counters jsonb not null default '{}',
+    message_count bigint not null default 0 check (message_count >= 0),
+    started_at timestamptz not null default now(),
+    last_activity_at timestamptz not null default now(),
+    ended_at timestamptz,
+    primary key (owner, id),
+    constraint chat_sessions_ended check ((status in ('completed', 'archived')) = (ended_at is not null))
+);
+
+-- One index for each listing, in the order of the listing, so that a page is read and not sorted.
+create index if not exists chat_sessions_by_activity
+    on public.chat_sessions (owner, last_activity_at desc, id desc);
+create index if not exists chat_sessions_live_by_activity
+    on public.chat_sessions (owner, last_activity_at desc, id desc) where status in ('active', 'paused');
+create index if not exists chat_sessions_by_refs
+    on public.chat_sessions using gin (refs jsonb_path_ops);
+create index if not exists chat_sessions_idle
+    on public.chat_sessions (last_activity_at) where status in ('active', 'paused');
+create index if not exists chat_sessions_over
+    on public.chat_sessions (ended_at) where ended_at is not null;
+
+-- What was said, for `resume`: never readable by clients, as it may hold what the agent thought.
+create table if not exists public.chat_session_snapshots (
+    owner text not null,
+    id text not null,
+    snapshot jsonb not null,
+    primary key (owner, id),
+    foreign key (owner, id) references public.chat_sessions on update cascade on delete cascade
+);
+
+-- Events that were counted, so that a webhook that comes twice counts once.
+create table if not exists public.chat_session_events (
+    owner text not null,
+    id text not null,
+    event_id text not null,
+    primary key (owner, id, event_id),
+    foreign key (owner, id) references public.chat_sessions on update cascade on delete cascade
+);
+
+-- Batches that were applied, and what was answered, so that one whose reply was lost counts once.
+create table if not exists public.chat_session_batches (
+    id uuid primary key,
+    refused jsonb not null default '[]',
+    applied_at timestamptz not null default now()
+);
+create index if not exists chat_session_batches_by_age on public.chat_session_batches (applied_at);
+
+-- Digests of what was deleted, so that activity under way elsewhere does not bring it back.
+create table if not exists public.chat_session_deletions (
+    digest bytea primary key,
+    deleted_at timestamptz not null default now()
+);
+create index if not exists chat_session_deletions_by_age on public.chat_session_deletions (deleted_at);
+
+alter table public.chat_sessions enable row level security;
+alter table public.chat_session_snapshots enable row level security;
+alter table public.chat_session_events enable row level security;
+alter table public.chat_session_batches enable row level security;
+alter table public.chat_session_deletions enable row level security;
+
+drop policy if exists chat_sessions_of_the_owner on public.chat_sessions;
+create policy chat_sessions_of_the_owner on public.chat_sessions for select to authenticated
+    using (owner <> '' and owner = (select auth.jwt() ->> 'sub'));
+
+revoke all on public.chat_sessions, public.chat_session_snapshots, public.chat_session_events,
+    public.chat_session_batches, public.chat_session_deletions from public, anon, authenticated;
+grant select on public.chat_sessions to authenticated;
+grant select, insert, update, delete on public.chat_sessions, public.chat_session_snapshots,
+    public.chat_session_events, public.chat_session_batches, public.chat_session_deletions to service_role;
+
+create or replace function public.chat_session_digest(p_owner text, p_id text) returns bytea
+language sql immutable security invoker set search_path = '' as $$
+    select sha256(convert_to(jsonb_build_array(p_owner, p_id)::text, 'UTF8'))
+$$;
+
+create or replace function public.chat_session_sum(p_held jsonb, p_added jsonb) returns jsonb
+language sql immutable security invoker set search_path = '' as $$
+    select case when p_added is null then p_held else p_held || (
+        select coalesce(jsonb_object_agg(key, coalesce((p_held ->> key)::bigint, 0) + value::bigint), '{}')
+        from jsonb_each_text(p_added)
+    ) end
+$$;
+
+create or replace function public.chat_session_refs(p_held jsonb, p_set jsonb) returns jsonb
+language sql immutable security invoker set search_path = '' as $$
+    select case when p_set is null then p_held else jsonb_strip_nulls(p_held || p_set) end
+$$;
+
+-- What happened to one session since the last batch. `age` and `first_age` are the seconds since the
+-- last and the first of it, so that the clocks of the applications do not matter. `ended` is 'archived'
+-- or 'deleted' with its conversation; `was_*` is the key that it had before.
+do $$ begin
+    create type public.chat_session_activity as (
+        n integer, owner text, id text, touched boolean, age float8, first_age float8, messages bigint,
+        title text, kind text, step text, refs jsonb, counters jsonb, snapshot jsonb,
+        ended text, was_owner text, was_id text
+    );
+exception when duplicate_object then null;
+end $$;
+
+-- Applies a batch once, whatever becomes of the reply, and returns the positions of the items that
+-- were refused: their session has ended or was deleted.
+create or replace function public.chat_sessions_apply(p_batch uuid, p_items jsonb) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+declare
+    v_items public.chat_session_activity[];
+    v_refused jsonb;
+begin
+    insert into public.chat_session_batches (id) values (p_batch) on conflict do nothing;
+    if not found then
+        select b.refused into v_refused from public.chat_session_batches b where b.id = p_batch;
+        return v_refused;
+    end if;
+    v_items := array(
+        select i from jsonb_populate_recordset(null::public.chat_session_activity, p_items) i
+        order by i.owner, i.id
+    );
+
+    -- A conversation with a new id, or a new owner after a login, takes its session along.
+    update public.chat_sessions s set owner = i.owner, id = i.id
+    from unnest(v_items) i
+    where s.owner = i.was_owner and s.id = i.was_id and not exists (
+        select from public.chat_sessions t where t.owner = i.owner and t.id = i.id
+    );
+    insert into public.chat_session_deletions (digest)
+    select public.chat_session_digest(i.was_owner, i.was_id) from unnest(v_items) i where i.was_id is not null
+    union
+    select public.chat_session_digest(i.owner, i.id) from unnest(v_items) i where i.ended = 'deleted'
+    on conflict do nothing;
+
+    -- In the order of the keys, here and below, so that two batches never wait for each other.
+    insert into public.chat_sessions (owner, id, started_at, last_activity_at)
+    select i.owner, i.id, now() - least(i.first_age, 604800) * interval '1 second',
+        now() - least(i.age, 604800) * interval '1 second'
+    from unnest(v_items) i
+    where i.touched and not exists (
+        select from public.chat_session_deletions d
+        where d.digest = public.chat_session_digest(i.owner, i.id)
+            or (d.digest = public.chat_session_digest(i.owner, null)
+                and now() - least(i.age, 604800) * interval '1 second' <= d.deleted_at)
+    )
+    order by i.owner, i.id
+    on conflict do nothing;
+
+    perform from public.chat_sessions s join unnest(v_items) i on s.owner = i.owner and s.id = i.id
+    order by s.owner, s.id for update of s;
+
+    with written as (
+        update public.chat_sessions s set
+            title = case when s.title = '' then coalesce(i.title, '') else s.title end,
+            kind = coalesce(i.kind, s.kind),
+            step = coalesce(i.step, s.step),
+            refs = public.chat_session_refs(s.refs, i.refs),
+            counters = public.chat_session_sum(s.counters, i.counters),
+            message_count = greatest(s.message_count + i.messages, 0),
+            last_activity_at =
+                greatest(s.last_activity_at, now() - least(i.age, 604800) * interval '1 second')
+        from unnest(v_items) i
+        where i.touched and s.owner = i.owner and s.id = i.id and s.status in ('active', 'paused')
+        returning i.n
+    )
+    select coalesce(jsonb_agg(i.n), '[]') into v_refused
+    from unnest(v_items) i where i.touched and i.n not in (select w.n from written w);
+
+    insert into public.chat_session_snapshots as k (owner, id, snapshot)
+    select i.owner, i.id, i.snapshot
+    from unnest(v_items) i join public.chat_sessions s on s.owner = i.owner and s.id = i.id
+    where i.snapshot is not null and i.ended is null and s.status in ('active', 'paused')
+    order by i.owner, i.id
+    on conflict (owner, id) do update set snapshot = excluded.snapshot;
+
+    -- The conversation was deleted: what was said goes, and the session with it or into the archive.
+    update public.chat_sessions s set status = 'archived', ended_at = coalesce(s.ended_at, now())
+    from unnest(v_items) i
+    where i.ended = 'archived' and s.owner = i.owner and s.id = i.id and s.status <> 'archived';
+    delete from public.chat_session_snapshots k using unnest(v_items) i
+    where i.ended is not null and k.owner = i.owner and k.id = i.id;
+    delete from public.chat_sessions s using unnest(v_items) i
+    where i.ended = 'deleted' and s.owner = i.owner and s.id = i.id;
+
+    update public.chat_session_batches set refused = v_refused where id = p_batch and v_refused <> '[]';
+    return v_refused;
+end
+$$;
+
+-- Creates a session or changes what it is about; null leaves a value as it is. The status stays what
+-- it is: of one that has ended, only the title can be changed. Returns {"session", "done"}.
+create or replace function public.chat_session_save(
+    p_owner text, p_id text, p_create boolean, p_title text, p_kind text, p_step text, p_refs jsonb
+) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+declare
+    v_row public.chat_sessions;
+begin
+    if p_create then
+        delete from public.chat_session_deletions where digest = public.chat_session_digest(p_owner, p_id);
+        insert into public.chat_sessions (owner, id) values (p_owner, p_id) on conflict do nothing;
+    end if;
+    update public.chat_sessions s set
+        title = coalesce(p_title, s.title),
+        kind = coalesce(p_kind, s.kind),
+        step = coalesce(p_step, s.step),
+        refs = public.chat_session_refs(s.refs, p_refs)
+    where s.owner = p_owner and s.id = p_id
+        and (s.status in ('active', 'paused') or coalesce(p_kind, p_step, p_refs::text) is null)
+    returning * into v_row;
+    if found then
+        return jsonb_build_object('session', to_jsonb(v_row), 'done', true);
+    end if;
+    return public.chat_session_answer(p_owner, p_id, false);
+end
+$$;
+
+create or replace function public.chat_session_answer(p_owner text, p_id text, p_done boolean) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select jsonb_build_object('done', p_done, 'session', (
+        select to_jsonb(s) from public.chat_sessions s where s.owner = p_owner and s.id = p_id
+    ))
+$$;
+
+-- Compare and set: one statement, so that of two transitions that exclude each other one is refused.
+-- Where the session is already there is nothing to do, so a repeated call is answered like the first.
+create or replace function public.chat_session_transition(
+    p_owner text, p_id text, p_to text, p_from text[]
+) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+begin
+    update public.chat_sessions s set
+        status = p_to,
+        last_activity_at = case when p_to = 'active' then greatest(s.last_activity_at, now())
+            else s.last_activity_at end,
+        ended_at = case when p_to in ('completed', 'archived') then coalesce(s.ended_at, now()) end
+    where s.owner = p_owner and s.id = p_id and s.status = any (p_from);
+    return public.chat_session_answer(p_owner, p_id, found);
+end
+$$;
+
+-- Counts an event, at most once for each event id. "done" is false for one that was counted already,
+-- and for a session that has ended.
+create or replace function public.chat_session_record(
+    p_owner text, p_id text, p_event text, p_counters jsonb, p_step text, p_refs jsonb
+) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+begin
+    perform from public.chat_sessions s
+    where s.owner = p_owner and s.id = p_id and s.status in ('active', 'paused') for update;
+    if not found then
+        return public.chat_session_answer(p_owner, p_id, false);
+    end if;
+    insert into public.chat_session_events (owner, id, event_id) values (p_owner, p_id, p_event)
+    on conflict do nothing;
+    if not found then
+        return public.chat_session_answer(p_owner, p_id, false);
+    end if;
+    update public.chat_sessions s set
+        counters = public.chat_session_sum(s.counters, p_counters),
+        step = coalesce(p_step, s.step),
+        refs = public.chat_session_refs(s.refs, p_refs),
+        last_activity_at = greatest(s.last_activity_at, now())
+    where s.owner = p_owner and s.id = p_id;
+    return public.chat_session_answer(p_owner, p_id, true);
+end
+$$;
+
+create or replace function public.chat_session_get(p_owner text, p_id text) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select public.chat_session_answer(p_owner, p_id, true)
+$$;
+
+create or replace function public.chat_session_snapshot(p_owner text, p_id text) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select (select k.snapshot from public.chat_session_snapshots k where k.owner = p_owner and k.id = p_id)
+$$;
+
+-- A page of an owner's sessions, newest activity first, after the key (p_at, p_before). The statement
+-- is put together from the conditions that are asked for, so that each has the plan of its own index.
+create or replace function public.chat_sessions_page(
+    p_owner text, p_status text[], p_kind text, p_refs jsonb, p_search text,
+    p_at timestamptz, p_before text, p_limit integer
+) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $$
+declare
+    v_page jsonb;
+    v_where text := 's.owner = $1';
+    v_live boolean := p_status <@ array['active', 'paused'];
+begin
+    if v_live then -- as the partial index has it
+        v_where := v_where || ' and s.status in (''active'', ''paused'')';
+    end if;
+    if cardinality(p_status) < (case when v_live then 2 else 4 end) then
+        v_where := v_where || ' and s.status = any ($2)';
+    end if;
+    if p_kind is not null then
+        v_where := v_where || ' and s.kind = $3';
+    end if;
+    if p_refs is not null then
+        v_where := v_where || ' and s.refs @> $4';
+    end if;
+    if p_search is not null then -- literally: what follows ***= has no special characters
+        v_where := v_where || ' and s.title ~* (''***='' || $5)';
+    end if;
+    if p_at is not null then
+        v_where := v_where || ' and (s.last_activity_at, s.id) < ($6, $7)';
+    end if;
+    execute 'select coalesce(jsonb_agg(to_jsonb(p) order by p.last_activity_at desc, p.id desc), ''[]'') from ('
+        || 'select * from public.chat_sessions s where ' || v_where
+        || ' order by s.last_activity_at desc, s.id desc limit $8) p'
+    into v_page
+    using p_owner, p_status, p_kind, p_refs, p_search, p_at, p_before, p_limit;
+    return v_page;
+end
+$$;
+
+create or replace function public.chat_session_delete(p_owner text, p_id text) returns boolean
+language plpgsql security invoker set search_path = '' as $$
+begin
+    insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, p_id))
+    on conflict do nothing;
+    delete from public.chat_sessions s where s.owner = p_owner and s.id = p_id;
+    return found;
+end
+$$;
+
+-- Deletes all of an owner, up to this moment: activity that is older and still on its way is refused.
+create or replace function public.chat_sessions_delete_owner(p_owner text) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+declare
+    v_ids jsonb;
+begin
+    insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, null))
+    on conflict (digest) do update set deleted_at = now();
+    with gone as (
+        delete from public.chat_sessions s where s.owner = p_owner returning s.id
+    ), noted as (
+        insert into public.chat_session_deletions (digest)
+        select public.chat_session_digest(p_owner, gone.id) from gone on conflict do nothing
+    )
+    select coalesce(jsonb_agg(gone.id order by gone.id), '[]') into v_ids from gone;
+    return v_ids;
+end
+$$;
+
+-- One step of the retention sweep, for at most p_limit sessions of each kind; null skips a kind.
+-- What others hold just now is left for the next time. Ages are seconds.
+create or replace function public.chat_sessions_sweep(
+    p_pause_after float8, p_archive_after float8, p_delete_after float8, p_limit integer
+) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+declare
+    v_paused integer := 0;
+    v_archived integer := 0;
+    v_deleted integer := 0;
+begin
+    if p_archive_after is not null then
+        update public.chat_sessions s set status = 'archived', ended_at = now()
+        where (s.owner, s.id) in (
+            select i.owner, i.id from public.chat_sessions i
+            where i.status in ('active', 'paused')
+                and i.last_activity_at < now() - p_archive_after * interval '1 second'
+            order by i.last_activity_at limit p_limit for update skip locked
+        );
+        get diagnostics v_archived = row_count;
+    end if;
+    if p_pause_after is not null then
+        update public.chat_sessions s set status = 'paused'
+        where (s.owner, s.id) in (
+            select i.owner, i.id from public.chat_sessions i
+            where i.status = 'active' and i.last_activity_at < now() - p_pause_after * interval '1 second'
+            order by i.last_activity_at limit p_limit for update skip locked
+        );
+        get diagnostics v_paused = row_count;
+    end if;
+    if p_delete_after is not null then
+        with gone as (
+            delete from public.chat_sessions s where (s.owner, s.id) in (
+                select i.owner, i.id from public.chat_sessions i
+                where i.ended_at < now() - p_delete_after * interval '1 second'
+                order by i.ended_at limit p_limit for update skip locked
+            ) returning s.owner, s.id
+        ), noted as (
+            insert into public.chat_session_deletions (digest)
+            select public.chat_session_digest(gone.owner, gone.id) from gone on conflict do nothing
+        )
+        select count(*) into v_deleted from gone;
+    end if;
+    -- No batch is sent again, and no activity is on its way, for longer than a week.
+    delete from public.chat_session_batches b where b.applied_at < now() - interval '8 days';
+    delete from public.chat_session_deletions d where d.deleted_at < now() - interval '8 days';
+    return jsonb_build_object('paused', v_paused, 'archived', v_archived, 'deleted', v_deleted);
+end
+$$;
+
+-- Functions are executable by everybody unless that is taken away, and hosted projects grant it to
+-- the roles of clients as well. Source: PostgreSQL, "CREATE FUNCTION", Writing SECURITY DEFINER Functions Safely.
+do $$
+declare
+    v_function regprocedure;
+begin
+    for v_function in
+        select p.oid::regprocedure from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proname ~ '^chat_sessions?_'
+    loop
+        execute format('revoke all on function %s from public, anon, authenticated', v_function);
+        execute format('grant execute on function %s to service_role', v_function);
+    end loop;
+end $$;
+
+notify pgrst, 'reload schema';

@@ -1,0 +1,1 @@
+"""Chat sessions in a Supabase project, through the functions of the migrations."""

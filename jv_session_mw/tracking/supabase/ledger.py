@@ -1,0 +1,178 @@
+"""Every call of a tracker as one call of a function in the database."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from json import JSONDecodeError
+from typing import Any
+
+import httpx
+from postgrest import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from jv_session_mw.errors import UnsupportedValue
+from jv_session_mw.tracking.activity import Item, Key
+from jv_session_mw.tracking.ledger import Answer, BadItems, Fields, Query
+from jv_session_mw.tracking.session import ChatSession, Swept, Transition
+from jv_session_mw.tracking.supabase.failures import failure_of, no_json
+from jv_session_mw.tracking.supabase.rows import answer_of, session_of
+
+CONNECT_SECONDS = 2.0
+SWEPT_AT_ONCE = 1_000
+
+
+class SupabaseLedger:
+    """Calls the functions of the migrations; each is one request and one transaction.
+
+    A client of its own, with one HTTP client: who signs a user in on a shared one replaces the key
+    of the service role. It is made in the event loop that uses it, anew in each. Nothing of a
+    table is asked for directly, so that only what PostgREST does to functions is relied on.
+    """
+
+    name = "supabase"
+
+    def __init__(self, url: str, key: str, client: AsyncClient | None, seconds: float) -> None:
+        self._url = url
+        self._key = key
+        self._given = client
+        self._seconds = seconds
+        self._client = client
+        self._http: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        """Make the client; no request is sent."""
+        await self._connected()
+
+    async def close(self) -> None:
+        """Close the client that was made here, never one that was handed in."""
+        http, self._http, self._client = self._http, None, self._given
+        if http is not None:
+            await http.aclose()
+
+    async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
+        data = await self._call("chat_sessions_apply", p_batch=batch, p_items=list(items))
+        return list(data)
+
+    async def get(self, key: Key) -> ChatSession | None:
+        return answer_of(await self._call("chat_session_get", **_named(key))).session
+
+    async def page(self, query: Query) -> list[ChatSession]:
+        at, before = query.after or (None, None)
+        rows = await self._call(
+            "chat_sessions_page",
+            p_owner=query.owner,
+            p_status=sorted(query.status),
+            p_kind=query.kind,
+            p_refs=query.refs,
+            p_search=query.search,
+            p_at=at and at.isoformat(),
+            p_before=before,
+            p_limit=query.limit,
+        )
+        return [session_of(row) for row in rows]
+
+    async def create(self, key: Key, fields: Fields) -> Answer:
+        return await self._save(key, fields, create=True)
+
+    async def update(self, key: Key, fields: Fields) -> Answer:
+        return await self._save(key, fields, create=False)
+
+    async def move(self, key: Key, transition: Transition) -> Answer:
+        return await self._change(
+            "chat_session_transition",
+            **_named(key),
+            p_to=transition.to,
+            p_from=sorted(transition.origins),
+        )
+
+    async def record(
+        self, key: Key, event_id: str, counters: Mapping[str, int], fields: Fields
+    ) -> Answer:
+        return await self._change(
+            "chat_session_record",
+            **_named(key),
+            p_event=event_id,
+            p_counters=counters,
+            p_step=fields.step,
+            p_refs=fields.refs,
+        )
+
+    async def delete(self, key: Key) -> bool:
+        return bool(await self._call("chat_session_delete", **_named(key)))
+
+    async def delete_owner(self, owner: str) -> list[str]:
+        return list(await self._call("chat_sessions_delete_owner", p_owner=owner))
+
+    async def sweep(
+        self, pause_after: float | None, archive_after: float | None, delete_after: float | None
+    ) -> Swept:
+        data = await self._call(
+            "chat_sessions_sweep",
+            p_pause_after=pause_after,
+            p_archive_after=archive_after,
+            p_delete_after=delete_after,
+            p_limit=SWEPT_AT_ONCE,
+        )
+        return Swept(**data)
+
+    async def snapshot(self, key: Key) -> dict[str, Any] | None:
+        data = await self._call("chat_session_snapshot", **_named(key))
+        return data or None
+
+    async def _save(self, key: Key, fields: Fields, *, create: bool) -> Answer:
+        return await self._change(
+            "chat_session_save",
+            **_named(key),
+            p_create=create,
+            p_title=fields.title,
+            p_kind=fields.kind,
+            p_step=fields.step,
+            p_refs=fields.refs,
+        )
+
+    async def _change(self, function: str, **arguments: Any) -> Answer:
+        try:
+            return answer_of(await self._call(function, **arguments))
+        except BadItems as error:
+            raise UnsupportedValue("what is to be written", str(error)) from error
+
+    async def _call(self, function: str, **arguments: Any) -> Any:
+        client = await self._connected()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return (await client.rpc(function, arguments).execute()).data
+        except TimeoutError as error:
+            raise failure_of(httpx.ReadTimeout("")) from error
+        except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
+            raise failure_of(error) from error
+        except JSONDecodeError as error:
+            raise no_json() from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BadItems("it cannot be sent as JSON") from error
+
+    async def _connected(self) -> AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._given is not None:
+            return self._given
+        if self._client is None or self._loop is not loop:
+            self._loop = loop
+            self._http = httpx.AsyncClient(
+                timeout=httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds)),
+                event_hooks={"response": [raise_for_status]},
+            )
+            options = AsyncClientOptions(
+                httpx_client=self._http, auto_refresh_token=False, persist_session=False
+            )
+            self._client = await acreate_client(self._url, self._key, options)
+        return self._client
+
+
+async def raise_for_status(response: httpx.Response) -> None:
+    """Raise with the status at hand, which the error of the client itself does not carry."""
+    if response.is_error:
+        await response.aread()
+        response.raise_for_status()
+
+
+def _named(key: Key) -> dict[str, str]:
+    return {"p_owner": key[0], "p_id": key[1]}

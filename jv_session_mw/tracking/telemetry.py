@@ -1,0 +1,100 @@
+"""The span and the metrics around every call of a tracker to its database."""
+
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import Protocol
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.trace import Span, StatusCode, TracerProvider
+
+from jv_session_mw.telemetry import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
+from jv_session_mw.tracking.write_behind import TrackerStats
+from jv_session_mw.version import __version__
+
+BACKEND = "jv_session.tracking.backend"
+OPERATION = "jv_session.tracking.operation"
+BATCH_SIZE = "jv_session.tracking.batch.size"
+BATCH_REFUSED = "jv_session.tracking.batch.refused"
+
+
+class Counted(Protocol):
+    """What the observable instruments look at."""
+
+    @property
+    def stats(self) -> TrackerStats: ...
+
+
+class TrackerTelemetry:
+    """The tracer and the instruments of one tracker. Owners, ids and titles appear in none."""
+
+    def __init__(
+        self,
+        backend: str,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+    ) -> None:
+        self._labels = {BACKEND: backend}
+        self._tracer = trace.get_tracer(
+            NAME, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
+        )
+        self._meter = metrics.get_meter(
+            NAME, __version__, meter_provider=meter_provider, schema_url=SCHEMA_URL
+        )
+        self._duration = self._meter.create_histogram(
+            "jv_session.tracking.operation.duration",
+            unit="s",
+            description="Duration of the tracker's calls to its database.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
+
+    @contextmanager
+    def call(self, operation: str) -> Generator[Span]:
+        """Make one call one span, current inside, so that those of httpx become its children."""
+        labels = {**self._labels, OPERATION: operation}
+        started = time.perf_counter()
+        with self._tracer.start_as_current_span(
+            f"tracking.{operation}",
+            attributes=labels,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                kind = f"{type(error).__module__}.{type(error).__qualname__}"
+                labels = {**labels, ERROR_TYPE: kind}
+                if isinstance(error, Exception):
+                    span.set_attribute(ERROR_TYPE, kind)
+                    span.set_status(StatusCode.ERROR)  # no message: it may hold what was written
+                else:
+                    span.set_attribute(CANCELLED, True)
+                raise
+            finally:
+                self._duration.record(time.perf_counter() - started, labels)
+
+    def watch(self, tracker: Counted) -> None:
+        """Let the observable instruments look at *tracker* for as long as it lives."""
+        alive, labels = weakref.ref(tracker), self._labels
+
+        def look(read: Callable[[TrackerStats], int]) -> list[Callable[..., Iterable[Observation]]]:
+            def observe(_: CallbackOptions) -> Iterable[Observation]:
+                found = alive()
+                return [] if found is None else [Observation(read(found.stats), labels)]
+
+            return [observe]
+
+        self._meter.create_observable_gauge(
+            "jv_session.tracking.pending",
+            look(lambda stats: stats.pending),
+            unit="{session}",
+            description="Chat sessions whose activity waits to be written.",
+        )
+        self._meter.create_observable_counter(
+            "jv_session.tracking.dropped",
+            look(lambda stats: stats.dropped),
+            unit="{session}",
+            description="Chat sessions whose activity is lost.",
+        )

@@ -1,0 +1,284 @@
+"""Activity that is written later, in batches, so that no request waits for it."""
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from contextvars import Context
+
+from msgspec import Struct
+
+from jv_session_mw.backends.breaker import Backoff
+from jv_session_mw.errors import TrackerUnavailable, TrackingError, UnsupportedValue
+from jv_session_mw.tracking.activity import Activity, Item, Key
+from jv_session_mw.tracking.ledger import BadItems
+
+logger = logging.getLogger("jv_session_mw")
+
+BACKOFF_BASE = 0.5
+BACKOFF_CAP = 30.0
+HURRIED_INTERVAL = 0.1
+# The database remembers for eight days which batches it has applied.
+LONGEST_WAIT = 7 * 86_400.0
+
+Send = Callable[[str, Sequence[Item]], Awaitable[Sequence[int]]]
+Wanted = Callable[[Key], bool]
+
+
+class TrackerStats(Struct, kw_only=True):
+    """What became of the activity that was noted, in sessions.
+
+    `pending` wait to be written. `refused` belong to sessions that have ended or were deleted.
+    `dropped` are lost: there was no room for one more session, or the database could not store it.
+    `retried` counts the batches that were sent again, `last_error` says why, until one succeeds.
+    """
+
+    pending: int = 0
+    flushed: int = 0
+    refused: int = 0
+    dropped: int = 0
+    retried: int = 0
+    last_error: str | None = None
+
+
+class Batch(Struct):
+    """Activities that are sent together, under one id for as long as they are."""
+
+    id: str
+    activities: dict[Key, Activity]
+    since: float
+    sent: int = 0
+
+
+class WriteBehind:
+    """Collects activity by session, and sends it every *interval* seconds.
+
+    A batch whose outcome is not known is sent again under its id, after a backoff. One that the
+    database refuses as a whole is halved until the item that is to blame is alone, and that one is
+    dropped. Whoever is cancelled while it sends leaves the batch to be sent by the next one.
+
+    `note` may be called in any thread; all else belongs to one event loop, and goes on in the next
+    one when that is closed.
+    """
+
+    def __init__(self, send: Send, *, interval: float, max_batch: int, max_pending: int) -> None:
+        self._send = send
+        self._interval = interval
+        self._max_batch = max_batch
+        self._max_pending = max_pending
+        self._pending: dict[Key, Activity] = {}
+        self._batches: list[Batch] = []
+        self._held = 0
+        self._lock = threading.Lock()
+        self._turn = asyncio.Lock()
+        self._nudge = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._failed_with: TrackingError | None = None
+        self._counts = TrackerStats()
+
+    @property
+    def stats(self) -> TrackerStats:
+        """A copy of the counts as they are now."""
+        counts = self._counts
+        return TrackerStats(
+            pending=len(self._pending) + self._held,
+            flushed=counts.flushed,
+            refused=counts.refused,
+            dropped=counts.dropped,
+            retried=counts.retried,
+            last_error=counts.last_error,
+        )
+
+    def note(self, key: Key, activity: Activity) -> bool:
+        """Add *activity* to what waits; say whether there was room for it."""
+        with self._lock:
+            held = self._pending.get(key)
+            if held is not None:
+                held.merge(activity)
+                return True
+            if len(self._pending) + self._held >= self._max_pending:
+                self._counts.dropped += 1
+                return False
+            was = activity.details and activity.details.was
+            before = self._pending.pop(was, None) if was else None
+            if before is not None:  # it was never written under its old key
+                before.merge(activity)
+                activity = before
+            self._pending[key] = activity
+        if self._task is None or self._task.done():
+            self._wake()
+        return True
+
+    def refuse(self, error: UnsupportedValue) -> None:
+        """Count an activity that cannot be noted, for whoever noted it is not to be disturbed."""
+        with self._lock:
+            self._counts.dropped += 1
+        self._counts.last_error = str(error)
+        logger.debug("an activity was not noted: %s", error)
+
+    def hurry(self) -> None:
+        """Send what waits now, and from now on at short intervals: the process is to end."""
+        self._interval = min(self._interval, HURRIED_INTERVAL)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._nudge.set)
+
+    async def drain(self, wanted: Wanted | None = None) -> None:
+        """Send what waits, or what of it is *wanted*; raises what kept it from being sent."""
+        self._adopt_loop()
+        while True:
+            async with self._turn:
+                batch = self._next(wanted)
+                if batch is None:
+                    return
+                await self._deliver(batch)
+
+    async def close(self, seconds: float) -> TrackerStats:
+        """Send what waits, *seconds* at most; what is left then is lost, and logged."""
+        failure: TrackingError | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                await self.drain()
+        except TimeoutError:
+            failure = TrackerUnavailable("the database did not answer in time", reason="timeout")
+        except TrackingError as error:
+            failure = error
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        stats = self.stats
+        if stats.pending:
+            logger.error("the activity of %d chat sessions is lost: %s", stats.pending, failure)
+        return stats
+
+    def _next(self, wanted: Wanted | None) -> Batch | None:
+        for batch in self._batches:
+            if wanted is None or any(map(wanted, batch.activities)):
+                return batch
+        with self._lock:
+            keys = [key for key in self._pending if wanted is None or wanted(key)]
+            taken = {key: self._pending.pop(key) for key in keys[: self._max_batch]}
+            self._held += len(taken)
+        if not taken:
+            return None
+        batch = Batch(str(uuid.uuid4()), taken, time.monotonic())
+        self._batches.append(batch)
+        return batch
+
+    async def _deliver(self, batch: Batch) -> None:
+        now = time.monotonic()
+        if now - batch.since > LONGEST_WAIT:
+            self._give_up(batch, "it waited for a week")
+            return
+        items = [
+            activity.item(n, key, now) for n, (key, activity) in enumerate(batch.activities.items())
+        ]
+        self._counts.retried += batch.sent > 0
+        batch.sent += 1
+        try:
+            refused = await self._send(batch.id, items)
+        except BadItems as error:
+            self._divide(batch, error)
+            return
+        except TrackingError as error:
+            self._failing(error)
+            raise
+        self._remove(batch)
+        self._counts.refused += len(refused)
+        self._counts.flushed += len(items) - len(refused)
+        self._recovered()
+
+    def _divide(self, batch: Batch, error: BadItems) -> None:
+        if len(batch.activities) == 1:
+            self._give_up(batch, str(error))
+            return
+        at, keys = self._batches.index(batch), list(batch.activities)
+        halves = keys[: len(keys) // 2], keys[len(keys) // 2 :]
+        self._batches[at : at + 1] = [
+            Batch(str(uuid.uuid4()), {key: batch.activities[key] for key in half}, batch.since)
+            for half in halves
+        ]
+
+    def _give_up(self, batch: Batch, why: str) -> None:
+        self._remove(batch)
+        self._counts.dropped += len(batch.activities)
+        self._counts.last_error = why
+        logger.error("the activity of %d chat session(s) is lost: %s", len(batch.activities), why)
+
+    def _remove(self, batch: Batch) -> None:
+        self._batches.remove(batch)
+        with self._lock:
+            self._held -= len(batch.activities)
+
+    def _failing(self, error: TrackingError) -> None:
+        self._counts.last_error = str(error)
+        before, self._failed_with = self._failed_with, error
+        if before is None or type(before) is not type(error):
+            logger.warning("chat sessions are not written for now, and will be later: %s", error)
+
+    def _recovered(self) -> None:
+        self._counts.last_error = None
+        if self._failed_with is not None:
+            logger.info("chat sessions are written again")
+            self._failed_with = None
+
+    def _wake(self) -> None:
+        """Let the background task run, in the event loop that this belongs to."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not None and (self._loop is None or self._loop.is_closed()):
+            self._adopt_loop()
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return  # whoever comes first in an event loop begins
+        if loop is running:
+            self._begin()
+        else:
+            loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            # In a context of its own: what is sent belongs to no request's trace.
+            self._task = asyncio.create_task(self._run(), context=Context())
+            self._task.add_done_callback(_log_unexpected)
+
+    async def _run(self) -> None:
+        wait, backoff = self._interval, Backoff(BACKOFF_BASE, BACKOFF_CAP)
+        while self._pending or self._batches:
+            await self._pause(wait)
+            wait = self._interval
+            try:
+                await self.drain()
+            except TrackingError:
+                wait += backoff.next()
+            else:
+                backoff = Backoff(BACKOFF_BASE, BACKOFF_CAP)
+        self._task = None
+        if self._pending:  # noted by another thread, which has seen the task still there
+            self._begin()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nudge.wait()
+        self._nudge.clear()
+
+    def _adopt_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        self._loop = loop
+        self._task = None  # that of a loop that is closed
+        self._turn, self._nudge = asyncio.Lock(), asyncio.Event()
+
+
+def _log_unexpected(task: asyncio.Task[None]) -> None:
+    """Say what has ended the background task; the next activity begins another one."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("chat sessions: writing failed unexpectedly", exc_info=task.exception())
