@@ -1,34 +1,21 @@
 """What a handler holds: state and messages under one id, saved without being asked."""
 
-import logging
-import time
-import weakref
 from datetime import UTC, datetime
 from typing import Any, Generic
 
-from opentelemetry.context import Context
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
-from jv_session_mw.changes import MISSING, Snapshot
-from jv_session_mw.channel import Channel
-from jv_session_mw.commits import Commits, leniently, strictly
-from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationGone, ConversationNotLoaded, StoreUnavailable
+from jv_session_mw.errors import ConversationGone, StoreUnavailable
+from jv_session_mw.held import HeldConversation
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
 from jv_session_mw.rotation import move
-from jv_session_mw.terms import Terms
-from jv_session_mw.working_copy import WorkingCopy
 
 S = TypeVar("S", default=dict[str, Any])
 
-logger = logging.getLogger("jv_session_mw")
 
-TOUCH_BELOW = 0.9
-
-
-class Conversation(Generic[S]):
+class Conversation(HeldConversation[S], Generic[S]):
     """The conversation of one request: change it as plain data, and it is saved.
 
     `state` is a dict or the store's `state_type`, `messages` a list. Both are saved at the gates
@@ -36,32 +23,7 @@ class Conversation(Generic[S]):
     two event loops.
     """
 
-    __slots__ = (
-        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
-        "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        id: str | None,
-        owner: str | None,
-        terms: Terms[S],
-        parent: Context,
-        snapshot: Snapshot = MISSING,
-    ) -> None:
-        self.owner: str | None = owner
-        self.is_new = True
-        self.known = id is not None
-        self.is_loaded = id is None
-        self.handed_out = False
-        self.asked_for_id = False
-        self._id = id
-        self._terms = terms
-        self._parent = parent
-        self._channel: Channel | None = None
-        self._copy = WorkingCopy(terms.codec, terms.kind, weakref.ref(self), snapshot)
-        self._commits = Commits(self._copy)
-        self._replies: list[Reply] = []
+    __slots__ = ()
 
     @property
     def id(self) -> str:
@@ -199,100 +161,3 @@ class Conversation(Generic[S]):
         self._id, self._channel, self.owner, self.known = new.id, new, owner, False
         if self.version:
             await self.reload()
-
-    # What follows is for the middleware and the store, not for handlers.
-
-    @property
-    def channel(self) -> Channel:
-        if self._channel is None:
-            if self._id is None:
-                self._id = ids.mint()
-            self._channel = self._terms.channel(self._id, self.owner, self._parent)
-        return self._channel
-
-    @property
-    def touched(self) -> bool:
-        """Whether state or messages were looked at."""
-        return self._copy.touched
-
-    async def load_within(self, deadline: Deadline) -> None:
-        """Load; a tombstone makes this a new conversation under a new id."""
-        snapshot = await self.channel.load(self._terms.window, deadline)
-        if self.is_loaded:  # by another task of this request meanwhile: what it changed is kept
-            return
-        if snapshot.deleted:
-            self._id, self._channel, self.known, snapshot = None, None, False, MISSING
-        self._copy.rebase(snapshot)
-        self.is_new = not snapshot.version and not snapshot.fallback
-        self.is_loaded = True
-
-    @property
-    def may_be_unsaved(self) -> bool:
-        """Whether something has changed, or a commit is under way."""
-        return self._commits.may_be_left
-
-    def is_as_stored(self) -> bool:
-        """Say, at little cost, that surely nothing is to be committed; in doubt, False."""
-        return self._commits.none_is_left()
-
-    @property
-    def is_unsure(self) -> bool:
-        """Whether nobody knows yet what became of a commit that was sent."""
-        return self._copy.is_unsure
-
-    async def commit(self, deadline: Deadline) -> None:
-        """Store what has changed; nothing at all when a value is refused."""
-        await self._commits.run(lambda: self.channel, deadline, strictly)
-
-    async def commit_rest(self, deadline: Deadline) -> None:
-        """Store all that can be stored, then raise for a value that was refused."""
-        await self._commits.run(lambda: self.channel, deadline, leniently)
-
-    def is_fresh(self) -> bool:
-        """Say that its TTL need not slide: there is none, or less than a tenth of it is over."""
-        return self.deleted or self._copy.expires_after(self._terms.rules.ttl_ms * TOUCH_BELOW)
-
-    async def refresh_ttl(self, deadline: Deadline) -> None:
-        """Slide the TTL of a conversation that was only read."""
-        try:
-            ttl_ms = await self.channel.touch(deadline)
-            self._copy.expires_ms = time.time() * 1000 + ttl_ms
-        except StoreUnavailable:
-            logger.debug("the TTL was not refreshed: the store is away")
-
-    def discard(self) -> None:
-        """Forget what was changed and not saved."""
-        self._replies.clear()
-        self._copy.discard()
-
-    def checkpoint_replies(self) -> None:
-        """Put into the messages what the replies under way have by now."""
-        for reply in self._replies:
-            reply.checkpoint()
-
-    def interrupt_replies(self) -> None:
-        """End the replies that nobody has ended: their streams are over."""
-        for reply in list(self._replies):
-            reply.interrupt()
-
-    def _time(self) -> Deadline:
-        return Deadline(self._terms.seconds)
-
-    def _place(self, message: Message) -> None:
-        """Append *message*, unless it is there since a checkpoint."""
-        messages = self.messages
-        if not any(held is message for held in reversed(messages)):
-            messages.append(message)
-
-    def _require_loaded(self) -> None:
-        if not self.is_loaded:
-            raise ConversationNotLoaded(
-                "this conversation is not loaded yet: await conversation.load() first, "
-                'or leave load="lazy" out'
-            )
-
-    async def older(self, count: int) -> list[Message]:
-        """Bring in older messages: for `messages.older()`."""
-        first, messages = self._copy.first_seq, self._copy.messages
-        older = await self.channel.older(first, count, self._time())
-        return self._copy.prepend(older, first, messages)

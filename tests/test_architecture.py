@@ -45,6 +45,7 @@ FLOORS: list[set[str]] = [
         "working_copy",
         "commits",
         "rotation",
+        "held",
         "conversation",
     },
     {"store"},
