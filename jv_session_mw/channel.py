@@ -15,16 +15,24 @@ class Channel:
     or under a span that a generator left open, and still belongs beside it.
     """
 
-    __slots__ = ("_backend", "_parent", "_telemetry", "id", "key")
+    __slots__ = ("_backend", "_parent", "_telemetry", "id", "key", "owner")
 
     def __init__(
-        self, backend: Backend, telemetry: Telemetry, parent: Context, id: str, key: str
+        self,
+        backend: Backend,
+        telemetry: Telemetry,
+        parent: Context,
+        id: str,
+        key: str,
+        *,
+        owner: str | None = None,
     ) -> None:
         self._backend = backend
         self._telemetry = telemetry
         self._parent = parent
         self.id = id
         self.key = key
+        self.owner = owner
 
     def name_request(self) -> None:
         """Put the conversation's name in traces on the span that was current at the entry."""

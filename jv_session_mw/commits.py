@@ -8,6 +8,7 @@ from typing import Any
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationConflict, ConversationGone, UnreadableConversation
+from jv_session_mw.follower import Follower, committed
 from jv_session_mw.working_copy import Delta, WorkingCopy
 
 logger = logging.getLogger("jv_session_mw")
@@ -18,14 +19,16 @@ class Commits:
 
     Who is cancelled while it waits leaves a delta of unknown outcome. Whoever commits next sends
     that one again, under the same commit id: a backend applies it once. `closed` ends all that.
+    A *follower* is told of each that was stored, once.
     """
 
-    __slots__ = ("_copy", "_lock", "closed")
+    __slots__ = ("_copy", "_lock", "closed", "follower")
 
     def __init__(self, copy: WorkingCopy[Any]) -> None:
         self._copy = copy
         self._lock = asyncio.Lock()
         self.closed = False
+        self.follower: Follower | None = None
 
     @property
     def may_be_left(self) -> bool:
@@ -66,7 +69,13 @@ class Commits:
         except UnreadableConversation:
             self._copy.forget(delta)  # refused before the first write
             raise
+        before = self._copy.snapshot
         self._copy.absorb(delta, outcome)
+        if outcome.status == "committed" and self.follower is not None:
+            messages = [] if delta.log is None else delta.log.values
+            after = self._copy.snapshot
+            told = committed(delta.changes, before, after, messages)
+            self.follower.committed(channel.id, channel.owner, told)
         if outcome.status == "gone":
             self.closed = True
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")

@@ -10,6 +10,7 @@ from jv_session_mw.errors import ConversationGone, StoreUnavailable
 from jv_session_mw.held import HeldConversation
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
+from jv_session_mw.resuming import resume
 from jv_session_mw.rotation import move
 
 S = TypeVar("S", default=dict[str, Any])
@@ -132,17 +133,25 @@ class Conversation(HeldConversation[S], Generic[S]):
         self.is_loaded = True
 
     async def delete(self) -> None:
-        """Delete it, now and for good: no request in flight can bring it back."""
-        self._commits.closed = True
+        """Delete it, now and for good: no request in flight can bring it back.
+
+        With a tracker its session ends too, as the middleware's `track=` says.
+        """
+        commits = self._commits
+        commits.closed = True
         self._replies.clear()
-        await self._commits.settled()
+        await commits.settled()
         self._copy.discard()
+        if self._id is None:
+            return
         try:
-            if self._id is not None:
-                await self.channel.delete(self._time())
+            await self.channel.delete(self._time())
         except StoreUnavailable:
-            self._commits.closed = False  # it may still be there, and a save finds out
+            commits.closed = False  # it may still be there, and a save finds out
             raise
+        finally:
+            if commits.closed and commits.follower is not None:
+                commits.follower.deleted(self._id, self.owner)
 
     async def rotate(self, *, owner: str | None = None) -> None:
         """Move it to a new id, at a change of privilege such as a login; the old id is deleted.
@@ -158,6 +167,28 @@ class Conversation(HeldConversation[S], Generic[S]):
         new = self._terms.channel(ids.mint(), owner, self._parent)
         if self.version:
             await move(self.channel, new, self._terms.seconds)
+            follower = self._commits.follower
+            if follower is not None:
+                follower.moved((self.channel.id, self.owner), (new.id, owner))
         self._id, self._channel, self.owner, self.known = new.id, new, owner, False
         if self.version:
             await self.reload()
+
+    async def resume(self, id: str) -> None:
+        """Go on with another conversation of the same owner, as from a list of sessions.
+
+        What was changed so far is committed. Call it before the response starts, which carries the
+        token of the other one, and take `state` and `messages` anew afterwards. With a tracker, a
+        paused session becomes active, and what has expired in the store is brought back if
+        `TrackPolicy(snapshot=True)` has kept it.
+
+        Raises `ConversationGone` when there is nothing left, or no owner; `SessionNotFound`,
+        `InvalidTransition` for a session that has ended, and `TrackerUnavailable`.
+        """
+        self._require_loaded()
+        await self.commit(self._time())
+        follower = self._commits.follower
+        channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)
+        self._copy.rebase(snapshot)
+        self._id, self._channel, self.known = id, channel, False
+        self.is_new, self.asked_for_id = False, True

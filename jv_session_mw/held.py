@@ -14,6 +14,7 @@ from jv_session_mw.channel import Channel
 from jv_session_mw.commits import Commits, leniently, strictly
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationNotLoaded, StoreUnavailable
+from jv_session_mw.follower import Follower
 from jv_session_mw.messages import Message
 from jv_session_mw.reply import Reply
 from jv_session_mw.terms import Terms
@@ -48,7 +49,7 @@ class HeldConversation(Generic[S]):
         self.is_loaded = id is None
         self.handed_out = False
         self.asked_for_id = False
-        self._id = id
+        self._id: str | None = id
         self._terms = terms
         self._parent = parent
         self._channel: Channel | None = None
@@ -102,9 +103,15 @@ class HeldConversation(Generic[S]):
         """Store all that can be stored, then raise for a value that was refused."""
         await self._commits.run(lambda: self.channel, deadline, leniently)
 
+    def followed_by(self, follower: Follower) -> None:
+        """Let *follower* be told of each commit from now on."""
+        self._commits.follower = follower
+
     def is_fresh(self) -> bool:
         """Say that its TTL need not slide: there is none, or less than a tenth of it is over."""
-        return self._commits.closed or self._copy.expires_after(self._terms.rules.ttl_ms * TOUCH_BELOW)
+        return self._commits.closed or self._copy.expires_after(
+            self._terms.rules.ttl_ms * TOUCH_BELOW
+        )
 
     async def refresh_ttl(self, deadline: Deadline) -> None:
         """Slide the TTL of a conversation that was only read."""

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jv_session_mw.store import ConversationStore
+from jv_session_mw.tracking.tracker import SessionTracker
 
 LAST = frozenset(
     {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
@@ -15,15 +16,18 @@ logger = logging.getLogger("jv_session_mw")
 
 
 class Lifespan:
-    """Wraps the lifespan of *app*: the store opens before its startup and closes after its end.
+    """Wraps the lifespan of *app*: store and tracker open before its startup, close after its end.
 
-    The app may use the store in its own startup and shutdown. An app that does not speak lifespan
+    The app may use them in its own startup and shutdown. An app that does not speak lifespan
     (Django raises, others return at once) is answered for: a server would wait for it.
     """
 
-    def __init__(self, app: ASGIApp, store: ConversationStore[Any]) -> None:
+    def __init__(
+        self, app: ASGIApp, store: ConversationStore[Any], tracker: SessionTracker | None = None
+    ) -> None:
         self._app = app
         self._store = store
+        self._tracker = tracker
         self._heard = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,11 +36,15 @@ class Lifespan:
             self._heard = True
             if message["type"] == "lifespan.startup":
                 await self._store.initialize()
+                if self._tracker is not None:
+                    await self._tracker.open()
             return message
 
         async def send_last(message: Message) -> None:
             if message["type"] in LAST:
-                await self._store.close()
+                await self._store.close()  # which waits for commits that the tracker is told of
+                if self._tracker is not None:
+                    await self._tracker.close()
             await send(message)
 
         try:

@@ -25,6 +25,8 @@ from jv_session_mw.resolvers import Cookie, Header, Resolver
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
+from jv_session_mw.tracking.following import Following, TrackPolicy
+from jv_session_mw.tracking.tracker import SessionTracker
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -42,6 +44,7 @@ class ConversationMiddleware:
     *exclude* (whole segments), and OPTIONS, never touch the store. *commit_on_error* keeps what
     was changed before an unhandled exception or a status of 500 and above. Every
     *checkpoint_seconds* the answer of a stream that is under way is stored as far as it has come.
+    A *tracker* follows what is committed, as *track* says; it is opened and closed with the store.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -59,9 +62,12 @@ class ConversationMiddleware:
         exclude: Sequence[str] = (),
         commit_on_error: bool = False,
         checkpoint_seconds: float | None = None,
+        tracker: SessionTracker | None = None,
+        track: TrackPolicy | None = None,
     ) -> None:
         try:
             _check(store, owner, load, exclude)
+            self._following = _following(tracker, track)
             every = _every(checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
             tokens = _tokens(self.store, secret_keys, resolvers, secure)
@@ -80,13 +86,17 @@ class ConversationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await Lifespan(self.app, self.store).run(scope, receive, send)
+            following = self._following
+            tracker = None if following is None else following.tracker
+            await Lifespan(self.app, self.store, tracker).run(scope, receive, send)
             return
         if not self._concerns(scope):
             await self.app(scope, receive, send)
             return
         presented = self._policy.tokens.read(scope["headers"])
         conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
+        if self._following is not None:
+            conversation.followed_by(self._following)
         deadline = Deadline(self._policy.seconds)
         if presented.id is not None:
             conversation.channel.name_request()
@@ -175,6 +185,18 @@ def _check(store: object, owner: object, load: str, exclude: Sequence[str]) -> N
         raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
     if isinstance(exclude, str) or not all(re.match("/+[^/]", prefix) for prefix in exclude):
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
+
+
+def _following(tracker: SessionTracker | None, track: TrackPolicy | None) -> Following | None:
+    if tracker is None:
+        if track is not None:
+            raise ConfigurationError("track says how to follow, and there is no tracker: give one")
+        return None
+    if not callable(getattr(tracker, "touch", None)):
+        raise ConfigurationError(
+            f"tracker={tracker!r}: give a tracker, such as SupabaseSessionTracker()"
+        )
+    return Following(tracker, track or TrackPolicy())
 
 
 def _every(seconds: object) -> float:

@@ -35,4 +35,5 @@ class Terms(Struct, Generic[S], frozen=True):
 
     def channel(self, id: str, owner: str | None, parent: Context) -> Channel:
         """Return the line to one conversation, whose spans are children of *parent*'s."""
-        return Channel(self.backend, self.telemetry, parent, id, encode_key(id, owner))
+        key = encode_key(id, owner)
+        return Channel(self.backend, self.telemetry, parent, id, key, owner=owner)

@@ -16,7 +16,7 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {"version", "errors", "changes", "deadline", "termination"},
+    {"version", "errors", "changes", "deadline", "termination", "follower"},
     {
         "codec",
         "ids",
@@ -45,6 +45,7 @@ FLOORS: list[set[str]] = [
         "working_copy",
         "commits",
         "rotation",
+        "resuming",
         "held",
         "conversation",
     },

@@ -13,6 +13,7 @@ from jv_session_mw.errors import (
     TrackerUnavailable,
     TrackingError,
 )
+from jv_session_mw.tracking.following import TrackPolicy
 from jv_session_mw.tracking.memory import MemorySessionTracker
 from jv_session_mw.tracking.session import (
     ENDED,
@@ -22,6 +23,7 @@ from jv_session_mw.tracking.session import (
     SessionStatus,
     Swept,
 )
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.tracker import SessionTracker
 from jv_session_mw.tracking.write_behind import TrackerStats
 
@@ -37,10 +39,12 @@ __all__ = [
     "Page",
     "SchemaMissing",
     "SessionNotFound",
+    "SessionSnapshot",
     "SessionStatus",
     "SessionTracker",
     "SupabaseSessionTracker",
     "Swept",
+    "TrackPolicy",
     "TrackerStats",
     "TrackerUnavailable",
     "TrackingError",

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from jv_session_mw.errors import UnsupportedValue
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 
 Key: TypeAlias = tuple[str, str]
 """Owner and id. The empty owner is nobody: it is part of the primary key, which has no null."""
@@ -25,7 +26,7 @@ class Details(Struct):
     step: str | None = None
     refs: dict[str, str | None] | None = None
     counters: dict[str, int] | None = None
-    snapshot: dict[str, Any] | None = None
+    snapshot: SessionSnapshot | None = None
     ended: str | None = None
     was: Key | None = None
 
@@ -58,6 +59,13 @@ class Activity(Struct):
     touched: bool = True
     details: Details | None = None
 
+    @property
+    def weight(self) -> int:
+        """The bytes of the snapshot."""
+        if self.details is None or self.details.snapshot is None:
+            return 0
+        return self.details.snapshot.size
+
     def merge(self, later: "Activity") -> None:
         """Take in what happened after this; nothing happens after the end."""
         if self.details is not None and self.details.ended:
@@ -84,10 +92,12 @@ class Activity(Struct):
         details = self.details
         if details is None:
             return item
-        for name in ("title", "kind", "step", "refs", "counters", "snapshot", "ended"):
+        for name in ("title", "kind", "step", "refs", "counters", "ended"):
             value = getattr(details, name)
             if value is not None:
                 item[name] = value
+        if details.snapshot is not None:
+            item["snapshot"] = details.snapshot.to_json()
         if details.was is not None:
             item["was_owner"], item["was_id"] = details.was
         return item

@@ -8,6 +8,7 @@ from jv_session_mw.tracking.activity import Details, cleaned, key_of, require_te
 from jv_session_mw.tracking.cursor import place_of
 from jv_session_mw.tracking.ledger import Fields, Query
 from jv_session_mw.tracking.session import SessionStatus
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 
 LONGEST_TEXT = 1_000
 MOST_NAMES = 64
@@ -22,7 +23,7 @@ def details_of(
     step: str | None,
     refs: Mapping[str, str | None] | None,
     counters: Mapping[str, int] | None,
-    snapshot: Mapping[str, Any] | None,
+    snapshot: SessionSnapshot | None,
 ) -> Details:
     """Return what a turn has besides, mended; raises `UnsupportedValue` for another type."""
     return Details(
@@ -34,7 +35,7 @@ def details_of(
             for name, value in _mapping("refs", refs).items()
         },
         counters=None if counters is None else dict(checked_counters(counters)),
-        snapshot=None if snapshot is None else dict(snapshot),
+        snapshot=snapshot,
     )  # fmt: skip
 
 

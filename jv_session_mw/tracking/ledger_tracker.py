@@ -1,7 +1,6 @@
 """The side of a tracker that is awaited, over any ledger."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from jv_session_mw.errors import (
     InvalidTransition,
@@ -27,6 +26,7 @@ from jv_session_mw.tracking.session import (
     SessionStatus,
     Swept,
 )
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 
 
 class LedgerTracker(NotingTracker):
@@ -220,12 +220,13 @@ class LedgerTracker(NotingTracker):
                 total.deleted + step.deleted,
             )
 
-    async def snapshot(self, id: str, *, owner: str | None) -> Mapping[str, Any] | None:
+    async def snapshot(self, id: str, *, owner: str | None) -> SessionSnapshot | None:
         """Return what was kept of the conversation, None for nothing."""
         key = key_of(id, owner)
         await self._settle(key)
         with self.telemetry.call("snapshot"):
-            return await self.ledger.snapshot(key)
+            kept = await self.ledger.snapshot(key)
+        return None if kept is None else SessionSnapshot.from_json(kept)
 
     async def _settle(self, key: Key) -> None:
         await self.behind.drain(lambda noted: noted == key)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -12,6 +12,7 @@ from jv_session_mw.termination import hear_of_termination
 from jv_session_mw.tracking.activity import Activity, Details, Item, key_of
 from jv_session_mw.tracking.checks import details_of
 from jv_session_mw.tracking.ledger import Ledger
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.telemetry import BATCH_REFUSED, BATCH_SIZE, TrackerTelemetry
 from jv_session_mw.tracking.write_behind import TrackerStats, WriteBehind
 
@@ -72,7 +73,7 @@ class NotingTracker:
         step: str | None = None,
         refs: Mapping[str, str | None] | None = None,
         counters: Mapping[str, int] | None = None,
-        snapshot: Mapping[str, Any] | None = None,
+        snapshot: SessionSnapshot | None = None,
     ) -> bool:
         """Note that something happened in a session, and say whether that will be written.
 
@@ -122,6 +123,7 @@ class NotingTracker:
         return self.behind.note(key, Activity(now, now, touched=False, details=what))
 
     async def _apply(self, batch: str, items: Sequence[Item]) -> Sequence[int]:
+        hear_of_termination(self)
         with self.telemetry.call("flush") as span:
             span.set_attribute(BATCH_SIZE, len(items))
             refused = await self.ledger.apply(batch, items)

@@ -1,9 +1,10 @@
 """What the middleware and the handlers need of a tracker of chat sessions."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from jv_session_mw.tracking.session import LIVE, ChatSession, Page, SessionStatus, Swept
+from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.write_behind import TrackerStats
 
 
@@ -34,7 +35,7 @@ class SessionTracker(Protocol):
         step: str | None = None,
         refs: Mapping[str, str | None] | None = None,
         counters: Mapping[str, int] | None = None,
-        snapshot: Mapping[str, Any] | None = None,
+        snapshot: SessionSnapshot | None = None,
     ) -> bool: ...
 
     def moved(self, id: str, *, owner: str | None, was: str, was_owner: str | None) -> bool: ...
@@ -109,5 +110,5 @@ class SessionTracker(Protocol):
         archive_after: float | None = None,
         delete_after: float | None = None,
     ) -> Swept: ...
-    async def snapshot(self, id: str, *, owner: str | None) -> Mapping[str, Any] | None: ...
+    async def snapshot(self, id: str, *, owner: str | None) -> SessionSnapshot | None: ...
     async def flush(self) -> None: ...

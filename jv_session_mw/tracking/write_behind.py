@@ -21,6 +21,7 @@ logger = logging.getLogger("jv_session_mw")
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
 HURRIED_INTERVAL = 0.1
+MOST_SNAPSHOT_BYTES = 32 * 2**20
 # The database remembers for eight days which batches it has applied.
 LONGEST_WAIT = 7 * 86_400.0
 
@@ -72,6 +73,7 @@ class WriteBehind:
         self._pending: dict[Key, Activity] = {}
         self._batches: list[Batch] = []
         self._held = 0
+        self._weight = 0
         self._lock = threading.Lock()
         self._turn = asyncio.Lock()
         self._nudge = asyncio.Event()
@@ -96,9 +98,12 @@ class WriteBehind:
     def note(self, key: Key, activity: Activity) -> bool:
         """Add *activity* to what waits; say whether there was room for it."""
         with self._lock:
+            self._make_room(activity)
             held = self._pending.get(key)
             if held is not None:
+                self._weight -= held.weight
                 held.merge(activity)
+                self._weight += held.weight
                 return True
             if len(self._pending) + self._held >= self._max_pending:
                 self._counts.dropped += 1
@@ -106,9 +111,11 @@ class WriteBehind:
             was = activity.details and activity.details.was
             before = self._pending.pop(was, None) if was else None
             if before is not None:  # it was never written under its old key
+                self._weight -= before.weight
                 before.merge(activity)
                 activity = before
             self._pending[key] = activity
+            self._weight += activity.weight
         if self._task is None or self._task.done():
             self._wake()
         return True
@@ -154,6 +161,12 @@ class WriteBehind:
         if stats.pending:
             logger.error("the activity of %d chat sessions is lost: %s", stats.pending, failure)
         return stats
+
+    def _make_room(self, activity: Activity) -> None:
+        """Leave a snapshot out where there are too many: the next turn brings another one."""
+        if activity.weight and self._weight + activity.weight > MOST_SNAPSHOT_BYTES:
+            assert activity.details is not None
+            activity.details.snapshot = None
 
     def _next(self, wanted: Wanted | None) -> Batch | None:
         for batch in self._batches:
@@ -213,6 +226,7 @@ class WriteBehind:
         self._batches.remove(batch)
         with self._lock:
             self._held -= len(batch.activities)
+            self._weight -= sum(activity.weight for activity in batch.activities.values())
 
     def _failing(self, error: TrackingError) -> None:
         self._counts.last_error = str(error)

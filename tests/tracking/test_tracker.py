@@ -10,10 +10,18 @@ from jv_session_mw.errors import (
     SessionNotFound,
     UnsupportedValue,
 )
-from jv_session_mw.tracking import ENDED, LIVE, ChatSession, SessionStatus, SessionTracker
+from jv_session_mw.tracking import (
+    ENDED,
+    LIVE,
+    ChatSession,
+    SessionSnapshot,
+    SessionStatus,
+    SessionTracker,
+)
 
 ALICE, MALLORY = "alice", "mallory"
 EVERY = LIVE | ENDED
+KEPT = SessionSnapshot({"a": b"\0\1\xff"}, [b"\0", b"{}"])
 Step = Callable[..., Awaitable[ChatSession]]
 
 
@@ -337,7 +345,7 @@ async def test_a_move_before_the_first_write_is_seen_as_one_session(
 @pytest.mark.parametrize("status", ["archived", "deleted"])
 async def test_the_end_of_a_conversation_is_noted(tracker: SessionTracker, status: str) -> None:
     await begun(tracker)
-    tracker.touch("s", owner=ALICE, messages=1, snapshot={"fields": {}, "messages": ["x"]})
+    tracker.touch("s", owner=ALICE, messages=1, snapshot=KEPT)
     await tracker.flush()
     tracker.touch("s", owner=ALICE, messages=1)
     tracker.ended("s", owner=ALICE, status=status)  # type: ignore[arg-type]
@@ -362,13 +370,12 @@ async def test_the_end_of_what_was_never_written_makes_no_session(tracker: Sessi
 
 
 async def test_a_snapshot_comes_back_as_it_was(tracker: SessionTracker) -> None:
-    kept = {"fields": {"a": "AAEC"}, "messages": ["AA=="]}
-    tracker.touch("s", owner=ALICE, messages=1, snapshot={"fields": {}, "messages": []})
-    tracker.touch("s", owner=ALICE, messages=1, snapshot=kept)
-    assert await tracker.snapshot("s", owner=ALICE) == kept
+    tracker.touch("s", owner=ALICE, messages=1, snapshot=SessionSnapshot({}, []))
+    tracker.touch("s", owner=ALICE, messages=1, snapshot=KEPT)
+    assert await tracker.snapshot("s", owner=ALICE) == KEPT
     assert await tracker.snapshot("s", owner=MALLORY) is None
     await tracker.archive("s", owner=ALICE)
-    assert await tracker.snapshot("s", owner=ALICE) == kept
+    assert await tracker.snapshot("s", owner=ALICE) == KEPT
     await tracker.delete("s", owner=ALICE)
     assert await tracker.snapshot("s", owner=ALICE) is None
 

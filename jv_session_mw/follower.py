@@ -1,0 +1,43 @@
+"""Whoever follows what becomes of the conversations: told on the way, and never waited for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from jv_session_mw.changes import Changes, Snapshot
+
+
+class Committed(Struct, frozen=True):
+    """What a commit did.
+
+    `said` is the number of messages that it added, less those that it removed. `messages` are the
+    newest ones by then, the first `old` of them from before this commit; `snapshot` is all of it.
+    """
+
+    said: int
+    old: int
+    messages: Sequence[Mapping[str, Any]]
+    snapshot: Snapshot
+
+
+class Follower(Protocol):
+    """Is told of each commit after it was stored; the first three wait for nothing, raise nothing.
+
+    `resumed` and `kept` are for `conversation.resume()`: they are awaited, and may raise.
+    """
+
+    def committed(self, id: str, owner: str | None, commit: Committed) -> None: ...
+    def moved(self, was: tuple[str, str | None], now: tuple[str, str | None]) -> None: ...
+    def deleted(self, id: str, owner: str | None) -> None: ...
+    async def resumed(self, id: str, owner: str) -> None: ...
+    async def kept(self, id: str, owner: str) -> Changes | None: ...
+
+
+def committed(
+    changes: Changes, before: Snapshot, after: Snapshot, messages: Sequence[Mapping[str, Any]]
+) -> Committed:
+    """Return what *changes* did to the conversation that was *before* and is *after*."""
+    added = len(changes.appended)
+    removed = len(changes.dropped) + (before.total if changes.cleared else 0)
+    return Committed(added - removed, len(messages) - added, messages, after)

@@ -1,0 +1,39 @@
+"""From the conversation of a request to another one of the same owner."""
+
+from typing import TypeVar
+
+from opentelemetry.context import Context
+
+from jv_session_mw.changes import Snapshot
+from jv_session_mw.channel import Channel
+from jv_session_mw.deadline import Deadline
+from jv_session_mw.errors import ConversationGone
+from jv_session_mw.follower import Follower
+from jv_session_mw.terms import Terms
+
+S = TypeVar("S")
+
+
+async def resume(
+    terms: Terms[S], follower: Follower | None, id: str, owner: str | None, parent: Context
+) -> tuple[Channel, Snapshot]:
+    """Return the line to *owner*'s conversation *id*, and what is stored there.
+
+    The owner is part of the key, so nobody reaches another's. Without an owner there is nothing
+    that shows whose an id is: that is `ConversationGone`, as for one that is deleted, or has
+    expired and was not kept.
+    """
+    if owner is None:
+        raise ConversationGone
+    if follower is not None:
+        await follower.resumed(id, owner)
+    channel = terms.channel(id, owner, parent)
+    snapshot = await channel.load(terms.window, Deadline(terms.seconds))
+    if not (snapshot.version or snapshot.deleted or snapshot.fallback) and follower is not None:
+        kept = await follower.kept(id, owner)
+        if kept is not None:
+            await channel.commit(kept, Deadline(terms.seconds))
+            snapshot = await channel.load(terms.window, Deadline(terms.seconds))
+    if not snapshot.version and not snapshot.fallback:
+        raise ConversationGone
+    return channel, snapshot

@@ -1,0 +1,62 @@
+"""What is kept of a conversation beside its session, so that it can come back after its TTL."""
+
+import hashlib
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from jv_session_mw.changes import Changes, Put, Snapshot
+
+MOST_BYTES = 256 * 1024
+
+
+class SessionSnapshot(Struct, frozen=True):
+    """The fields and the last messages of a conversation, as the store's codec has written them.
+
+    A codec that encrypts keeps them encrypted here too.
+    """
+
+    fields: Mapping[str, bytes]
+    messages: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """The bytes of it."""
+        return sum(map(len, self.fields.values())) + sum(map(len, self.messages))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "fields": {name: b64encode(data).decode() for name, data in self.fields.items()},
+            "messages": [b64encode(data).decode() for data in self.messages],
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "SessionSnapshot":
+        fields = {name: b64decode(data) for name, data in kept["fields"].items()}
+        return cls(fields, [b64decode(data) for data in kept["messages"]])
+
+    def changes(self) -> Changes:
+        """Return the commit that brings it back, the same for the same content: it counts once."""
+        digest = hashlib.blake2b(digest_size=9)
+        for name, data in sorted(self.fields.items()):
+            digest.update(repr((name, data)).encode())
+        for data in self.messages:
+            digest.update(repr(data).encode())
+        changes = Changes(urlsafe_b64encode(digest.digest()).decode(), base_version=0)
+        changes.fields = {name: Put(data) for name, data in self.fields.items()}
+        changes.appended = list(self.messages)
+        return changes
+
+
+def snapshot_of(stored: Snapshot) -> SessionSnapshot | None:
+    """Return what is kept of *stored*: the newest messages that fit beside the fields, or None."""
+    room = MOST_BYTES - sum(map(len, stored.fields.values()))
+    if room < 0:
+        return None
+    messages, first = stored.messages.values, len(stored.messages)
+    while first and len(messages[first - 1]) <= room:
+        first -= 1
+        room -= len(messages[first])
+    return SessionSnapshot(stored.fields, messages[first:])
