@@ -38,7 +38,7 @@ exit $status
 
 
 class WebServer:
-    """One server process around an app factory such as `apps:fastapi_app`, of `tests.promises`.
+    """One server process around an app factory, such as `apps:fastapi_app` of `tests.promises`.
 
     It cannot outlive this process.
     """
@@ -48,7 +48,8 @@ class WebServer:
         self.port = free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="jv-session-mw-test-")
         self._log = Path(self._directory.name) / "server.log"
-        command = _command(kind, f"tests.promises.{factory}", self.port)
+        target = factory if factory.startswith("tests.") else f"tests.promises.{factory}"
+        command = _command(kind, target, self.port)
         self._guard = subprocess.Popen(
             ["sh", "-c", _GUARD, "guard", self._log, sys.executable, "-m", *command, *options],
             cwd=ROOT,

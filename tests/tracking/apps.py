@@ -1,5 +1,6 @@
 """A chat that is tracked; its factory is what the server processes run."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -39,6 +40,19 @@ def chat() -> FastAPI:
                 for piece in ("Good ", "day"):
                     reply.write(piece)
                     yield piece
+
+        return StreamingResponse(body())
+
+    @app.post("/hold")
+    async def hold(conversation: CurrentConversation, text: str) -> StreamingResponse:
+        """Begin an answer that has no end."""
+        conversation.messages.append({"role": "user", "content": text})
+
+        async def body() -> AsyncGenerator[str]:
+            async with conversation.reply() as reply:
+                reply.write("Good ")
+                yield "Good "
+                await asyncio.Event().wait()
 
         return StreamingResponse(body())
 

@@ -145,7 +145,8 @@ class Gateway:
             conditions.append(f"{column} = ${len(values)}::text::{types[column]}")
         where = f" where {' and '.join(conditions)}" if conditions else ""
         if request.method == "GET":
-            statement = f"select * from public.{name}{where}"
+            chosen = request.query_params.get("select", "*")
+            statement = f"select {chosen} from public.{name}{where}"
         elif request.method == "DELETE":
             statement = f"delete from public.{name}{where} returning *"
         else:

@@ -14,8 +14,7 @@ from tests.servers import missing
 KINDS = ("postgres-18", "postgres-15")
 LOG = "postgres.log"
 SETTINGS = {
-    "fsync": "off",  # nothing of a test outlives it
-    "synchronous_commit": "off",
+    "fsync": "off",  # the machine stays; what was committed survives the end of the process
     "unix_socket_directories": "",
     "listen_addresses": HOST,
     "max_connections": "60",

@@ -28,8 +28,9 @@ create index if not exists chat_sessions_live_by_activity
     on public.chat_sessions (owner, last_activity_at desc, id desc) where status in ('active', 'paused');
 create index if not exists chat_sessions_by_refs
     on public.chat_sessions using gin (refs jsonb_path_ops);
+-- With the status first it has no order that a listing could be tempted by.
 create index if not exists chat_sessions_idle
-    on public.chat_sessions (last_activity_at) where status in ('active', 'paused');
+    on public.chat_sessions (status, last_activity_at) where status in ('active', 'paused');
 create index if not exists chat_sessions_over
     on public.chat_sessions (ended_at) where ended_at is not null;
 
@@ -283,7 +284,9 @@ $$;
 
 create or replace function public.chat_session_snapshot(p_owner text, p_id text) returns jsonb
 language sql stable security invoker set search_path = '' as $$
-    select (select k.snapshot from public.chat_session_snapshots k where k.owner = p_owner and k.id = p_id)
+    select jsonb_build_object('snapshot', (
+        select k.snapshot from public.chat_session_snapshots k where k.owner = p_owner and k.id = p_id
+    ))
 $$;
 
 -- A page of an owner's sessions, newest activity first, after the key (p_at, p_before). The statement
@@ -371,7 +374,7 @@ begin
             select i.owner, i.id from public.chat_sessions i
             where i.status in ('active', 'paused')
                 and i.last_activity_at < now() - p_archive_after * interval '1 second'
-            order by i.last_activity_at limit p_limit for update skip locked
+            limit p_limit for update skip locked
         );
         get diagnostics v_archived = row_count;
     end if;
@@ -380,7 +383,7 @@ begin
         where (s.owner, s.id) in (
             select i.owner, i.id from public.chat_sessions i
             where i.status = 'active' and i.last_activity_at < now() - p_pause_after * interval '1 second'
-            order by i.last_activity_at limit p_limit for update skip locked
+            limit p_limit for update skip locked
         );
         get diagnostics v_paused = row_count;
     end if;
@@ -389,7 +392,7 @@ begin
             delete from public.chat_sessions s where (s.owner, s.id) in (
                 select i.owner, i.id from public.chat_sessions i
                 where i.ended_at < now() - p_delete_after * interval '1 second'
-                order by i.ended_at limit p_limit for update skip locked
+                limit p_limit for update skip locked
             ) returning s.owner, s.id
         ), noted as (
             insert into public.chat_session_deletions (digest)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from json import JSONDecodeError
 from typing import Any
 
 import httpx
@@ -50,15 +49,18 @@ class SupabaseLedger:
             await http.aclose()
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
-        data = await self._call("chat_sessions_apply", p_batch=batch, p_items=list(items))
-        return list(data)
+        refused: list[int] = await self._call(
+            list, "chat_sessions_apply", p_batch=batch, p_items=list(items)
+        )
+        return refused
 
     async def get(self, key: Key) -> ChatSession | None:
-        return answer_of(await self._call("chat_session_get", **_named(key))).session
+        return answer_of(await self._call(dict, "chat_session_get", **_named(key))).session
 
     async def page(self, query: Query) -> list[ChatSession]:
         at, before = query.after or (None, None)
         rows = await self._call(
+            list,
             "chat_sessions_page",
             p_owner=query.owner,
             p_status=sorted(query.status),
@@ -98,15 +100,18 @@ class SupabaseLedger:
         )
 
     async def delete(self, key: Key) -> bool:
-        return bool(await self._call("chat_session_delete", **_named(key)))
+        existed: bool = await self._call(bool, "chat_session_delete", **_named(key))
+        return existed
 
     async def delete_owner(self, owner: str) -> list[str]:
-        return list(await self._call("chat_sessions_delete_owner", p_owner=owner))
+        ids: list[str] = await self._call(list, "chat_sessions_delete_owner", p_owner=owner)
+        return ids
 
     async def sweep(
         self, pause_after: float | None, archive_after: float | None, delete_after: float | None
     ) -> Swept:
         data = await self._call(
+            dict,
             "chat_sessions_sweep",
             p_pause_after=pause_after,
             p_archive_after=archive_after,
@@ -116,8 +121,9 @@ class SupabaseLedger:
         return Swept(**data)
 
     async def snapshot(self, key: Key) -> dict[str, Any] | None:
-        data = await self._call("chat_session_snapshot", **_named(key))
-        return data or None
+        found = await self._call(dict, "chat_session_snapshot", **_named(key))
+        kept: dict[str, Any] | None = found["snapshot"]
+        return kept
 
     async def _save(self, key: Key, fields: Fields, *, create: bool) -> Answer:
         return await self._change(
@@ -132,23 +138,24 @@ class SupabaseLedger:
 
     async def _change(self, function: str, **arguments: Any) -> Answer:
         try:
-            return answer_of(await self._call(function, **arguments))
+            return answer_of(await self._call(dict, function, **arguments))
         except BadItems as error:
             raise UnsupportedValue("what is to be written", str(error)) from error
 
-    async def _call(self, function: str, **arguments: Any) -> Any:
+    async def _call(self, kind: type[object], function: str, **arguments: Any) -> Any:
         client = await self._connected()
         try:
             async with asyncio.timeout(self._seconds):
-                return (await client.rpc(function, arguments).execute()).data
+                data: Any = (await client.rpc(function, arguments).execute()).data
         except TimeoutError as error:
             raise failure_of(httpx.ReadTimeout("")) from error
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure_of(error) from error
-        except JSONDecodeError as error:
-            raise no_json() from error
         except (ValueError, TypeError, RecursionError) as error:
             raise BadItems("it cannot be sent as JSON") from error
+        if not isinstance(data, kind):  # the client hands on what is no JSON as it is
+            raise no_json() from TypeError(type(data).__name__)
+        return data
 
     async def _connected(self) -> AsyncClient:
         loop = asyncio.get_running_loop()

@@ -47,7 +47,7 @@ class SupabaseSessionTracker(LedgerTracker):
             _check_url(url)
             _check_key(key)
         for name, seconds in (("flush_interval", flush_interval), ("timeout", timeout)):
-            if isinstance(seconds, bool) or not 0 < seconds < float("inf"):
+            if type(seconds) not in (int, float) or not 0 < seconds < float("inf"):
                 raise ConfigurationError(f"{name}={seconds!r}: give a positive number of seconds")
         for name, number in (("max_batch", max_batch), ("max_pending", max_pending)):
             if type(number) is not int or number < 1:

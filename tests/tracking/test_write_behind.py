@@ -1,0 +1,346 @@
+"""What is noted is written once, in order, whatever becomes of a batch."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from jv_session_mw.errors import SchemaMissing, TrackerUnavailable
+from jv_session_mw.tracking.activity import Activity, Details, Item, Key
+from jv_session_mw.tracking.ledger import BadItems
+from jv_session_mw.tracking.snapshot import SessionSnapshot
+from jv_session_mw.tracking.write_behind import MOST_SNAPSHOT_BYTES, WriteBehind
+from tests.promises.serving import eventually
+
+AN_HOUR = 3600.0
+
+
+class Database:
+    """Counts messages by id, applies a batch once, and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.sizes: list[int] = []
+        self.batches: list[str] = []
+        self.failures: list[Exception | None] = []
+        self.poison: set[str] = set()
+        self.loses_replies = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.waits = asyncio.Event()
+
+    async def send(self, batch: str, items: Sequence[Item]) -> list[int]:
+        self.sizes.append(len(items))
+        self.waits.set()
+        await self.may_answer.wait()
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and not self.loses_replies:
+            raise failure
+        if self.poison & {item["id"] for item in items}:
+            raise BadItems("poison")
+        if batch not in self.batches:
+            self.batches.append(batch)
+            for item in items:
+                self.counts[item["id"]] = self.counts.get(item["id"], 0) + item["messages"]
+        if failure is not None:
+            raise failure
+        return [item["n"] for item in items if item["id"].startswith("ended")]
+
+
+@pytest.fixture
+async def database() -> Database:
+    return Database()
+
+
+def behind(database: Database, *, interval: float = AN_HOUR, most: int = 100) -> WriteBehind:
+    return WriteBehind(database.send, interval=interval, max_batch=10, max_pending=most)
+
+
+def note(writer: WriteBehind, id: str, messages: int = 1, details: Details | None = None) -> bool:
+    return writer.note(("", id), Activity(0.0, 0.0, messages, details=details))
+
+
+AWAY = TrackerUnavailable("away", reason="connection")
+
+
+async def test_many_turns_of_a_session_are_one_item(database: Database) -> None:
+    writer = behind(database)
+    for _ in range(30):
+        note(writer, "a")
+    note(writer, "b")
+    assert writer.stats.pending == 2
+    await writer.drain()
+    assert database.counts == {"a": 30, "b": 1}
+    assert database.sizes == [2]
+    assert (writer.stats.pending, writer.stats.flushed) == (0, 2)
+
+
+async def test_no_batch_is_larger_than_its_limit(database: Database) -> None:
+    writer = behind(database)
+    for n in range(25):
+        note(writer, f"s{n}")
+    await writer.drain()
+    assert database.sizes == [10, 10, 5]
+
+
+async def test_a_batch_whose_reply_was_lost_counts_once(database: Database) -> None:
+    writer = behind(database)
+    database.loses_replies = True
+    database.failures = [AWAY, AWAY, AWAY]
+    note(writer, "a", 2)
+    for _ in range(3):
+        with pytest.raises(TrackerUnavailable):
+            await writer.drain()
+        note(writer, "a", 1)  # which must not join what may have been applied
+    await writer.drain()
+    assert database.counts == {"a": 5}
+    assert len(database.batches) == 2
+    assert (writer.stats.pending, writer.stats.retried) == (0, 3)
+
+
+async def test_what_waits_is_written_by_itself_and_after_a_failure(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    writer = behind(database, interval=0.001)
+    database.failures = [AWAY]
+    note(writer, "a")
+    await eventually(lambda: database.counts == {"a": 1})
+    await eventually(lambda: writer.stats.last_error is None)
+    note(writer, "a")
+    await eventually(lambda: database.counts == {"a": 2})
+    said = [record.levelname for record in caplog.records]
+    assert said == ["WARNING", "INFO"]
+
+
+async def test_a_lasting_failure_is_one_warning(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = behind(database)
+    database.failures = [AWAY, AWAY, AWAY, SchemaMissing("migrate"), None]
+    note(writer, "a")
+    for kind in (TrackerUnavailable, TrackerUnavailable, TrackerUnavailable, SchemaMissing):
+        with pytest.raises(kind):
+            await writer.drain()
+    assert writer.stats.last_error == "migrate"
+    await writer.drain()
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2
+
+
+async def test_poison_is_dropped_alone(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = behind(database)
+    database.poison = {"s3", "s7"}
+    for n in range(10):
+        note(writer, f"s{n}")
+    await writer.drain()
+    assert database.counts == {f"s{n}": 1 for n in range(10) if n not in (3, 7)}
+    stats = writer.stats
+    assert (stats.pending, stats.flushed, stats.dropped) == (0, 8, 2)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+async def test_poison_holds_up_nobody_when_the_database_fails_between(database: Database) -> None:
+    writer = behind(database)
+    database.poison = {"s3"}
+    database.failures = [None, AWAY, None, AWAY]
+    for n in range(10):
+        note(writer, f"s{n}")
+    while writer.stats.pending:
+        try:
+            await writer.drain()
+        except TrackerUnavailable:
+            note(writer, "s1")
+    assert database.counts == {f"s{n}": 1 + 2 * (n == 1) for n in range(10) if n != 3}
+
+
+async def test_there_is_a_bound_and_known_sessions_still_count(database: Database) -> None:
+    writer = behind(database, most=3)
+    assert [note(writer, id) for id in "abcda"] == [True, True, True, False, True]
+    stats = writer.stats
+    assert (stats.pending, stats.dropped) == (3, 1)
+    database.may_answer.clear()
+    draining = asyncio.create_task(writer.drain())
+    await database.waits.wait()
+    assert not note(writer, "e")  # what is on its way takes its room
+    database.may_answer.set()
+    await draining
+    assert note(writer, "e")
+    assert database.counts == {"a": 2, "b": 1, "c": 1}
+
+
+async def test_one_session_is_written_before_the_others(database: Database) -> None:
+    writer = behind(database)
+    for n in range(30):
+        note(writer, f"s{n}")
+    await writer.drain(lambda key: key == ("", "s20"))
+    assert database.counts == {"s20": 1}
+    assert writer.stats.pending == 29
+
+
+async def test_what_is_on_its_way_is_waited_for(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    database.may_answer.clear()
+    first = asyncio.create_task(writer.drain())
+    await database.waits.wait()
+    note(writer, "a")
+    second = asyncio.create_task(writer.drain(lambda key: key == ("", "a")))
+    await asyncio.sleep(0)
+    assert not second.done()
+    database.may_answer.set()
+    await asyncio.gather(first, second)
+    assert database.counts == {"a": 2}
+
+
+async def test_whoever_is_cancelled_leaves_the_batch_to_the_next(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    database.may_answer.clear()
+    draining = asyncio.create_task(writer.drain())
+    await database.waits.wait()
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert writer.stats.pending == 1
+    database.may_answer.set()
+    await writer.drain()
+    assert database.counts == {"a": 1}
+
+
+async def test_close_writes_what_waits_and_says_what_is_lost(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    assert (await writer.close(5)).pending == 0
+    assert database.counts == {"a": 1}
+    database.may_answer.clear()
+    note(writer, "a")
+    note(writer, "b")
+    assert (await writer.close(0.01)).pending == 2
+    assert "2 chat sessions is lost" in caplog.text
+
+
+async def test_after_a_close_it_goes_on(database: Database) -> None:
+    writer = behind(database, interval=0.001)
+    note(writer, "a")
+    await writer.close(5)
+    note(writer, "a")
+    await eventually(lambda: database.counts == {"a": 2})
+
+
+async def test_a_hurried_one_does_not_wait_for_its_interval(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    await asyncio.sleep(0)
+    writer.hurry()
+    await eventually(lambda: database.counts == {"a": 1})
+    note(writer, "b")
+    await eventually(lambda: database.counts == {"a": 1, "b": 1})
+
+
+async def test_threads_may_note(database: Database) -> None:
+    writer = behind(database, interval=0.001)
+    note(writer, "a")
+
+    def work() -> None:
+        for _ in range(1000):
+            note(writer, "a")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    await eventually(lambda: database.counts == {"a": 4001})
+
+
+def test_what_one_event_loop_has_left_the_next_one_writes() -> None:
+    database = Database()
+    writer = behind(database, interval=AN_HOUR)
+
+    async def first() -> None:
+        note(writer, "a")
+
+    async def second() -> None:
+        note(writer, "a")
+        await writer.drain()
+
+    asyncio.run(first())
+    note(writer, "a")  # in no event loop at all
+    asyncio.run(second())
+    assert database.counts == {"a": 3}
+
+
+def test_a_flush_that_its_loop_has_cut_off_is_sent_again() -> None:
+    database = Database()
+    writer = behind(database, interval=0.0001)
+
+    async def first() -> None:
+        database.may_answer = asyncio.Event()
+        note(writer, "a")
+        await database.waits.wait()
+
+    async def second() -> None:
+        database.may_answer = asyncio.Event()
+        database.may_answer.set()
+        note(writer, "b")
+        await eventually(lambda: database.counts == {"a": 1, "b": 1})
+
+    database.waits = asyncio.Event()
+    asyncio.run(first())
+    database.waits = asyncio.Event()
+    asyncio.run(second())
+
+
+async def test_a_bug_in_the_way_ends_no_later_flush(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = behind(database, interval=0.001)
+    database.failures = [RuntimeError("a bug")]
+    note(writer, "a")
+    await eventually(lambda: "unexpectedly" in caplog.text)
+    note(writer, "a")
+    await eventually(lambda: database.counts == {"a": 2})
+
+
+async def test_snapshots_take_no_more_than_their_room(database: Database) -> None:
+    writer = behind(database, most=10_000)
+    large = SessionSnapshot({"a": b"x" * 2**20}, [])
+    for _ in range(3):
+        for n in range(64):
+            note(writer, f"s{n}", details=Details(snapshot=large))
+    kept = [id for id in range(64) if _snapshot(writer, ("", f"s{id}"))]
+    assert len(kept) == MOST_SNAPSHOT_BYTES // 2**20
+    await writer.drain()
+    assert len(database.counts) == 64
+    note(writer, "s63", details=Details(snapshot=large))
+    assert _snapshot(writer, ("", "s63"))
+
+
+def _snapshot(writer: WriteBehind, key: Key) -> SessionSnapshot | None:
+    details = writer._pending[key].details  # pyright: ignore[reportPrivateUsage]
+    assert details is not None
+    return details.snapshot
+
+
+async def test_nothing_happens_after_the_end(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    note(writer, "a", 0, Details(ended="deleted"))
+    note(writer, "a", 5)
+    await writer.drain()
+    assert database.counts == {"a": 1}
+
+
+async def test_what_the_database_refuses_is_counted(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "ended")
+    note(writer, "a")
+    await writer.drain()
+    assert (writer.stats.refused, writer.stats.flushed) == (1, 1)
