@@ -1,18 +1,24 @@
 """The life of the process: start with the store, end after the last commit."""
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jv_session_mw.store import ConversationStore
-from jv_session_mw.tracking.tracker import SessionTracker
 
 LAST = frozenset(
     {"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"}
 )
 
 logger = logging.getLogger("jv_session_mw")
+
+
+class Opened(Protocol):
+    """What lives as long as the app does, beside the store."""
+
+    async def open(self) -> None: ...
+    async def close(self) -> object: ...
 
 
 class Lifespan:
@@ -23,7 +29,7 @@ class Lifespan:
     """
 
     def __init__(
-        self, app: ASGIApp, store: ConversationStore[Any], tracker: SessionTracker | None = None
+        self, app: ASGIApp, store: ConversationStore[Any], tracker: Opened | None = None
     ) -> None:
         self._app = app
         self._store = store

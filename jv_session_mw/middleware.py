@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,8 +25,10 @@ from jv_session_mw.resolvers import Cookie, Header, Resolver
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
-from jv_session_mw.tracking.following import Following, TrackPolicy
-from jv_session_mw.tracking.tracker import SessionTracker
+
+if TYPE_CHECKING:  # who has no tracker does not pay for its import
+    from jv_session_mw.tracking.following import Following, TrackPolicy
+    from jv_session_mw.tracking.tracker import SessionTracker
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -62,8 +64,8 @@ class ConversationMiddleware:
         exclude: Sequence[str] = (),
         commit_on_error: bool = False,
         checkpoint_seconds: float | None = None,
-        tracker: SessionTracker | None = None,
-        track: TrackPolicy | None = None,
+        tracker: "SessionTracker | None" = None,
+        track: "TrackPolicy | None" = None,
     ) -> None:
         try:
             _check(store, owner, load, exclude)
@@ -187,7 +189,7 @@ def _check(store: object, owner: object, load: str, exclude: Sequence[str]) -> N
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
 
 
-def _following(tracker: SessionTracker | None, track: TrackPolicy | None) -> Following | None:
+def _following(tracker: "SessionTracker | None", track: "TrackPolicy | None") -> "Following | None":
     if tracker is None:
         if track is not None:
             raise ConfigurationError("track says how to follow, and there is no tracker: give one")
@@ -196,6 +198,8 @@ def _following(tracker: SessionTracker | None, track: TrackPolicy | None) -> Fol
         raise ConfigurationError(
             f"tracker={tracker!r}: give a tracker, such as SupabaseSessionTracker()"
         )
+    from jv_session_mw.tracking.following import Following, TrackPolicy
+
     return Following(tracker, track or TrackPolicy())
 
 

@@ -3,11 +3,15 @@
 A server of a kind starts when the first test asks for it, and is empty when a test begins.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
+import asyncpg
 import pytest
 
 from jv_session_mw.errors import SessionError
+from tests.gateway import Gateway
+from tests.postgres import PostgresServer
+from tests.projects import TRACKED, Database, Databases
 from tests.servers import KINDS, RedisServer, find_binary, missing
 
 
@@ -91,3 +95,31 @@ def new_valkey() -> Generator[Callable[..., RedisServer]]:
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def databases() -> Generator[Databases]:
+    shared = Databases()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+async def postgres(databases: Databases) -> PostgresServer:
+    """One server, where the kind does not matter; shared, so it must be left running."""
+    return await databases.get("postgres-18")
+
+
+@pytest.fixture
+async def gateway(postgres: PostgresServer) -> AsyncGenerator[Gateway]:
+    """The API of the database in `postgres`."""
+    async with Gateway(postgres.url(TRACKED, "authenticator")).open() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def database(postgres: PostgresServer) -> AsyncGenerator[Database]:
+    """A superuser's connection to the database in `postgres`."""
+    connection = await asyncpg.connect(postgres.url(TRACKED))
+    yield connection
+    await connection.close()

@@ -250,7 +250,6 @@ class Block:
 sys.meta_path.insert(0, Block())
 import asyncio
 import jv_session_mw
-import jv_session_mw.tracking
 
 async def main():
     async with jv_session_mw.MemoryConversationStore() as store:
@@ -260,6 +259,9 @@ async def main():
         assert await store.get("id") == {{"a": 1, "messages": [{{"n": 1}}]}}
 
 asyncio.run(main())
+assert "jv_session_mw.tracking" not in sys.modules, "who has no tracker pays for its import"
+import jv_session_mw.tracking
+
 loaded = {{name.split(".")[0] for name in sys.modules}}
 assert not loaded & {blocked!r}, loaded & {blocked!r}
 assert "opentelemetry.sdk" not in sys.modules

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jv_session_mw.cli import check, new_key, redis
+from jv_session_mw.cli import check, new_key, redis, tracking
 from jv_session_mw.errors import SessionError
 
 
@@ -23,6 +23,9 @@ COMMANDS = (
     Command("redis", "run a real Valkey in the background", redis.configure, redis.run),
     Command(
         "check", "connect as the application would, and say what to do", check.configure, check.run
+    ),
+    Command(
+        "tracking", "set up and check the list of chat sessions", tracking.configure, tracking.run
     ),
     Command("new-key", "make a key that signs tokens", new_key.configure, new_key.run),
 )

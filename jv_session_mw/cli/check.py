@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from jv_session_mw import ids
@@ -12,6 +12,7 @@ from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.batching import Patience
 from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
 from jv_session_mw.build import create_conversation_store
+from jv_session_mw.cli.findings import Finding, report
 from jv_session_mw.errors import StoreError, StoreUnavailable
 from jv_session_mw.settings import SECRET_KEYS, Settings
 
@@ -35,14 +36,6 @@ ServerInfo = dict[str, str]
 PATIENCE = Patience(doubt=PATIENCE_SECONDS, end=PATIENCE_SECONDS)
 
 
-class Finding(NamedTuple):
-    """One line of the report; `advice` is empty when all is well, `fatal` when nothing works."""
-
-    what: str
-    advice: str = ""
-    fatal: bool = False
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """No arguments: what is checked is the environment, as the application would find it."""
 
@@ -51,16 +44,7 @@ def run(_arguments: argparse.Namespace) -> int:
     """Print the findings; status 1 when the application would not work with this environment."""
     logging.getLogger("jv_session_mw").addHandler(logging.NullHandler())
     settings = Settings.from_env()
-    findings = [*_keys(settings), *asyncio.run(_server(settings))]
-    for finding in findings:
-        print(_line(finding))
-    return int(any(finding.fatal for finding in findings))
-
-
-def _line(finding: Finding) -> str:
-    if not finding.advice:
-        return f"ok    {finding.what}"
-    return f"{'FIX ' if finding.fatal else 'note'}  {finding.what}\n      {finding.advice}"
+    return report([*_keys(settings), *asyncio.run(_server(settings))])
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from jv_session_mw.tracking import ENDED, LIVE
-from tests.tracking.conftest import TRACKED, Database, Databases
-from tests.tracking.postgres import KINDS
+from tests.postgres import KINDS
+from tests.projects import TRACKED, Database, Databases
 
 A_MILLION = 1_000_000
 PAGE = 50
@@ -57,7 +57,7 @@ async def test_a_page_of_a_million_is_read_from_an_index_and_not_sorted(
             assert len(page) == PAGE
             assert read <= 2 * PAGE, f"{read} rows were read for {sorted(status)}, {search}"
             at = page[-1]["last_activity_at"], page[-1]["id"]
-    if kind == "postgres-15":  # the other comes without the extension that shows nested plans
+    if kind == "postgres-system":  # the other comes without the extension that shows nested plans
         await connection.execute("reset role")
         for index, (status, search) in LISTINGS.items():
             plan = await plan_of(connection, status, search)

