@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from fastapi import Body, FastAPI
+from fastapi import Body, FastAPI, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from opentelemetry.sdk.trace import TracerProvider
 
 from examples.chat.agent import Chat, ChatAgent
 from examples.chat.model import Model, model_from_env
+from examples.chat.sessions import add_sessions, tracker_from_env, visitor, welcome
 from examples.chat.spans import RecentSpans, SpanNode, current_trace_id
 from jv_session_integrations.fastapi import CurrentConversation
 from jv_session_mw import ConversationMiddleware, Message, create_conversation_store
+from jv_session_mw.tracking import SessionTracker, TrackPolicy
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -38,6 +40,7 @@ def create_app(
     redis_url: str | None = None,
     secret_keys: Sequence[str] | None = None,
     model: Model | None = None,
+    tracker: SessionTracker | None = None,
 ) -> FastAPI:
     """Return the chat. What is not given comes from the environment."""
     spans = RecentSpans()
@@ -45,6 +48,7 @@ def create_app(
     provider.add_span_processor(spans)
     options = {"url": redis_url} if redis_url else {}
     store = create_conversation_store(state_type=Chat, tracer_provider=provider, **options)
+    tracker = tracker or tracker_from_env()
     agent = ChatAgent(model or model_from_env(), store, provider.get_tracer(__name__))
 
     app = FastAPI(title="Chat", telemetry={"tracer_provider": provider, "operation_spans": False})
@@ -54,7 +58,11 @@ def create_app(
         secret_keys=secret_keys,
         secure=False,  # plain http on this machine; leave it out where there is HTTPS
         exclude=["/health", "/new"],
+        owner=visitor,
+        tracker=tracker,
+        track=TrackPolicy(on_delete="delete", snapshot=True),
     )
+    add_sessions(app, tracker, store)
 
     @app.post("/chat")
     async def chat(prompt: Prompt, conversation: CurrentConversation[Chat]) -> StreamingResponse:
@@ -91,7 +99,7 @@ def create_app(
         return msgspec.structs.asdict(await agent.get_store_health())
 
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE)
+    async def page(request: Request) -> Response:
+        return welcome(request, FileResponse(PAGE))
 
     return app

@@ -18,6 +18,7 @@ class ChatPage:
         self.degraded = page.get_by_text("degraded", exact=True)
         self.send = page.get_by_role("button", name="Send")
         self.stop = page.get_by_role("button", name="Stop")
+        self.sessions = page.get_by_role("navigation", name="Sessions")
         self._log = page.get_by_role("log", name="Conversation")
 
     async def open(self) -> None:
@@ -59,7 +60,26 @@ class ChatPage:
         term = self.panel.get_by_role("term").filter(has_text=re.compile(f"^{name}$"))
         return term.locator("xpath=following-sibling::dd[1]")
 
+    def session(self, title: str) -> Locator:
+        """Return the button that opens the session of this title."""
+        return self.sessions.get_by_role("button", name=title, exact=True)
+
+    def listed(self) -> Locator:
+        """Return the buttons that open a session, in their order."""
+        return self.sessions.locator("button.open")
+
+    async def act(self, what: str, title: str) -> None:
+        """Use the button "Rename" or "Delete" beside a session."""
+        await self.session(title).hover()
+        await self.sessions.get_by_role("button", name=f"{what} {title}", exact=True).click()
+
+    async def open_session(self, title: str) -> None:
+        async with self.page.expect_event("load"):
+            await self.session(title).click()
+        await self.is_ready()
+
     async def cookie(self) -> str | None:
         """Return the token that the browser holds."""
         cookies = await self.page.context.cookies()
-        return next((cookie.get("value") for cookie in cookies), None)
+        tokens = (cookie for cookie in cookies if cookie.get("name") == "conversation")
+        return next((token.get("value") for token in tokens), None)
