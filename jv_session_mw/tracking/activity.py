@@ -92,10 +92,16 @@ class Activity(Struct):
         details = self.details
         if details is None:
             return item
-        for name in ("title", "kind", "step", "refs", "counters", "ended"):
-            value = getattr(details, name)
-            if value is not None:
-                item[name] = value
+        said = {"kind": details.kind, "step": details.step, "ended": details.ended}
+        item |= {name: cleaned(text) for name, text in said.items() if text is not None}
+        if details.title is not None:
+            item["title"] = title_of(details.title)
+        if details.refs is not None:
+            item["refs"] = {
+                cleaned(name): value and cleaned(value) for name, value in details.refs.items()
+            }
+        if details.counters is not None:
+            item["counters"] = {cleaned(name): count for name, count in details.counters.items()}
         if details.snapshot is not None:
             item["snapshot"] = details.snapshot.to_json()
         if details.was is not None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from jv_session_mw.errors import UnsupportedValue
-from jv_session_mw.tracking.activity import Details, cleaned, key_of, require_text, title_of
+from jv_session_mw.tracking.activity import Details, key_of, require_text
 from jv_session_mw.tracking.cursor import place_of
 from jv_session_mw.tracking.ledger import Fields, Query
 from jv_session_mw.tracking.session import SessionStatus
@@ -25,18 +25,21 @@ def details_of(
     counters: Mapping[str, int] | None,
     snapshot: SessionSnapshot | None,
 ) -> Details:
-    """Return what a turn has besides, mended; raises `UnsupportedValue` for another type."""
+    """Return what a turn has besides; raises `UnsupportedValue` for what is of another type.
+
+    What is of the right type is mended when it is written: nobody waits for it then.
+    """
+    texts = cast("tuple[object, ...]", (title, kind, step))
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise UnsupportedValue("title, kind and step", "give strings")
     return Details(
-        title=title_of(_text("title", title)) if title else None,
-        kind=_mended("kind", kind),
-        step=_mended("step", step),
-        refs=None if refs is None else {
-            _text("a reference", name): None if value is None else _text(name, value)
-            for name, value in _mapping("refs", refs).items()
-        },
+        title=title[:LONGEST_TEXT] if title else None,
+        kind=kind[:LONGEST_TEXT] if kind else None,
+        step=step[:LONGEST_TEXT] if step else None,
+        refs=None if refs is None else _texts(refs),
         counters=None if counters is None else dict(checked_counters(counters)),
         snapshot=snapshot,
-    )  # fmt: skip
+    )
 
 
 def checked_fields(
@@ -122,14 +125,12 @@ def checked_seconds(name: str, seconds: object) -> float | None:
     return float(seconds)  # type: ignore[arg-type]
 
 
-def _mended(field: str, text: str | None) -> str | None:
-    return _text(field, text) if text else None
-
-
-def _text(field: str, text: object) -> str:
-    if not isinstance(text, str):
-        raise UnsupportedValue(field, "give a string")
-    return cleaned(text[:LONGEST_TEXT])
+def _texts(refs: Mapping[str, str | None]) -> dict[str, str | None]:
+    given = dict(_mapping("refs", refs))
+    texts: list[object] = [*given, *(value for value in given.values() if value is not None)]
+    if not all(isinstance(text, str) for text in texts):
+        raise UnsupportedValue("refs", "give strings")
+    return given
 
 
 def _mapping(field: str, values: object) -> Mapping[str, Any]:

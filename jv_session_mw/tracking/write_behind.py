@@ -98,12 +98,14 @@ class WriteBehind:
     def note(self, key: Key, activity: Activity) -> bool:
         """Add *activity* to what waits; say whether there was room for it."""
         with self._lock:
-            self._make_room(activity)
+            weighs = activity.details is not None and activity.details.snapshot is not None
+            if weighs:
+                self._make_room(activity)
             held = self._pending.get(key)
             if held is not None:
-                self._weight -= held.weight
+                self._weight -= held.weight if weighs else 0
                 held.merge(activity)
-                self._weight += held.weight
+                self._weight += held.weight if weighs else 0
                 return True
             if len(self._pending) + self._held >= self._max_pending:
                 self._counts.dropped += 1
@@ -115,7 +117,7 @@ class WriteBehind:
                 before.merge(activity)
                 activity = before
             self._pending[key] = activity
-            self._weight += activity.weight
+            self._weight += activity.weight if activity.details else 0
         if self._task is None or self._task.done():
             self._wake()
         return True
