@@ -19,6 +19,7 @@ import pytest
 from jv_session_mw import ConversationMiddleware, MemoryConversationStore, RedisConversationStore
 from jv_session_mw.cli import COMMANDS, Command
 from jv_session_mw.cli.binary import packaged_file
+from jv_session_mw.tracking import MemorySessionTracker, SupabaseSessionTracker, TrackPolicy
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -168,6 +169,9 @@ def _in_order(session: str) -> str:
         ("ConversationMiddleware", ConversationMiddleware),
         ("RedisConversationStore", RedisConversationStore),
         ("MemoryConversationStore", MemoryConversationStore),
+        ("SupabaseSessionTracker", SupabaseSessionTracker),
+        ("MemorySessionTracker", MemorySessionTracker),
+        ("TrackPolicy", TrackPolicy),
     ],
 )
 def test_every_argument_is_in_the_settings_with_its_default(
@@ -193,15 +197,16 @@ def _shown(default: object) -> str:
 
 def test_every_environment_variable_is_in_the_settings() -> None:
     source = (ROOT / "jv_session_mw/settings.py").read_text("utf-8")
-    variables = set(re.findall(r'"((?:REDIS|JV_SESSION)_[A-Z_]+)"', source))
-    assert len(variables) >= 7
+    variables = set(re.findall(r'"((?:REDIS|JV_SESSION|SUPABASE)_[A-Z_]+)"', source))
+    assert len(variables) >= 9
     page = (DOCS / "settings.md").read_text("utf-8")
     assert variables == set(re.findall(r"^\| `([A-Z_]+)`", page, re.MULTILINE))
 
 
 def test_every_name_in_the_telemetry_is_in_its_page() -> None:
     package = ROOT / "jv_session_mw"
-    source = "".join((package / f"{name}.py").read_text() for name in ("telemetry", "gauges"))
+    rooms = ("telemetry", "gauges", "tracking/telemetry")
+    source = "".join((package / f"{name}.py").read_text() for name in rooms)
     names = set(re.findall(r'"((?:jv_session|gen_ai|error)\.[a-z_.{}]+)"', source))
     calls = set(re.findall(r'_call\("(\w+)"', (ROOT / "jv_session_mw/channel.py").read_text()))
     calls |= set(re.findall(r'\.call\("(\w+)"', (ROOT / "jv_session_mw/store.py").read_text()))
@@ -211,13 +216,24 @@ def test_every_name_in_the_telemetry_is_in_its_page() -> None:
     names.remove("jv_session.{operation}.result")
     names |= {f"jv_session.{operation}.result" for operation in calls}
     names |= {f"conversation.{operation}" for operation in calls}
+    trackers = [package / f"tracking/{name}.py" for name in ("noting", "ledger_tracker")]
+    tracked = {
+        f"tracking.{operation}"
+        for path in trackers
+        for operation in re.findall(r'telemetry\.call\("(\w+)"', path.read_text())
+    }
+    assert len(tracked) > 10
+    names |= tracked
     page = (DOCS / "telemetry.md").read_text("utf-8")
-    documented = set(re.findall(r"`((?:jv_session|gen_ai|error|conversation)\.[a-z_.]+)`", page))
+    documented = set(
+        re.findall(r"`((?:jv_session|gen_ai|error|conversation|tracking)\.[a-z_.]+)`", page)
+    )
     assert documented == names
 
 
 def test_every_reason_of_a_failure_is_in_the_telemetry_page() -> None:
-    sources = (ROOT / "jv_session_mw/backends").glob("**/*.py")
+    package = ROOT / "jv_session_mw"
+    sources = [*package.glob("backends/**/*.py"), *package.glob("tracking/**/*.py")]
     source = "".join(path.read_text("utf-8") for path in sources)
     reasons = set(re.findall(r'(?:reason=|Error, )"(\w+)"', source))
     assert {"timeout", "connection", "breaker_open", "overload"} <= reasons
