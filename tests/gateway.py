@@ -124,11 +124,11 @@ class Gateway:
             return Refusal(404, "PGRST202", f"no function {name}").response()
         given = ", ".join(f"{argument} => (select {argument} from i)" for argument in arguments)
         columns = ", ".join(f"{argument} {type}" for argument, type in types.items())
-        source = (
-            f"with i as (select * from json_to_record($1::json) as i({columns})) " if types else ""
-        )
-        statement = f"{source}select to_json(public.{name}({given})) as answer"
-        return await self._answer(request, name, statement, *([body.decode()] if types else []))
+        if not types:
+            return await self._answer(request, name, f"select to_json(public.{name}())")
+        source = f"with i as (select * from json_to_record($1::json) as i({columns}))"
+        statement = f"{source} select to_json(public.{name}({given}))"
+        return await self._answer(request, name, statement, body.decode())
 
     async def _table(self, request: Request) -> Response:
         name, conditions = request.path_params["name"], list[str]()

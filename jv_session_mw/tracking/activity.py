@@ -85,8 +85,8 @@ class Activity(Struct):
             "owner": key[0],
             "id": key[1],
             "touched": self.touched,
-            "age": round(now - self.at, 3),
-            "first_age": round(now - self.since, 3),
+            "age": max(0.0, round(now - self.at, 3)),
+            "first_age": max(0.0, round(now - self.since, 3)),
             "messages": self.messages,
         }
         details = self.details

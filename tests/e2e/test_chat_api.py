@@ -13,6 +13,7 @@ from starlette.routing import Route
 from examples.chat.app import create_app
 from examples.chat.model import TourModel, model_from_env
 from tests.e2e.conftest import serve
+from tests.gateway import Gateway, key_of
 from tests.servers import RedisServer
 
 KEYS = ["only for this test"]
@@ -53,6 +54,41 @@ async def test_an_endpoint_in_the_environment_answers_with_the_whole_history(
 def test_the_tour_answers_unless_both_variables_are_set() -> None:
     assert isinstance(model_from_env({"OPENAI_API_KEY": "key"}), TourModel)
     assert isinstance(model_from_env({"OPENAI_BASE_URL": "http://127.0.0.1"}), TourModel)
+
+
+async def test_sessions_are_in_the_project_that_the_environment_names(
+    valkey: RedisServer, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPABASE_URL", gateway.url)
+    monkeypatch.setenv("SUPABASE_SERVICE_KEY", key_of("service_role"))
+    async with httpx.AsyncClient() as client:
+        for prompt in ("one", "two"):  # the second one by an app that was started anew
+            app = create_app(redis_url=valkey.url, secret_keys=KEYS, model=TourModel(0.0))
+            async with serve(app) as url:
+                await client.get(url)
+                await client.post(f"{url}/chat", json={"prompt": prompt})
+                (session,) = (await client.get(f"{url}/sessions")).json()["sessions"]
+        assert (session["title"], session["messages"], session["current"]) == ("one", 4, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/sessions/none/resume", 404),
+        ("DELETE", "/sessions/none", 404),
+        ("PATCH", "/sessions/none", 404),
+        ("GET", "/sessions?cursor=nonsense", 422),
+    ],
+)
+async def test_what_the_sidebar_cannot_do_is_said_with_a_status(
+    valkey: RedisServer, method: str, path: str, status: int
+) -> None:
+    app = create_app(redis_url=valkey.url, secret_keys=KEYS)
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        await client.get("/")
+        body = {"title": "x"} if method == "PATCH" else None
+        answer = await client.request(method, path, json=body)
+        assert answer.status_code == status, answer.text
 
 
 async def test_health_is_that_of_the_store(own_valkey: RedisServer) -> None:

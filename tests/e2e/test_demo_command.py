@@ -18,7 +18,9 @@ from tests.e2e.processes import descendants
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parents[2]
-VARIABLES = ("REDIS_URL", "JV_SESSION_SECRET_KEYS", "OPENAI_BASE_URL", "OPENAI_API_KEY")
+VARIABLES = (
+    "REDIS_URL", "JV_SESSION_SECRET_KEYS", "OPENAI_BASE_URL", "OPENAI_API_KEY", "SUPABASE_URL",
+)  # fmt: skip
 LONG = "word " * 600  # twenty seconds and more of an answer, longer than it may take to end
 ENDS = pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 

@@ -46,6 +46,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "chat_sessions_sweep": {
         "p_pause_after": 0, "p_archive_after": 0, "p_delete_after": 0, "p_limit": 10,
     },
+    "chat_session_lock": {},
+    "chat_session_prune": {},
     "chat_session_digest": {"p_owner": "alice", "p_id": "s"},
     "chat_session_sum": {"p_held": {}, "p_added": {}},
     "chat_session_refs": {"p_held": {}, "p_set": {}},

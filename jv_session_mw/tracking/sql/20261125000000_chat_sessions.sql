@@ -113,6 +113,27 @@ do $$ begin
 exception when duplicate_object then null;
 end $$;
 
+-- Forgets what is no longer needed: no batch is sent again, and no activity is on its way, for longer
+-- than a week.
+create or replace function public.chat_session_prune() returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+    delete from public.chat_session_batches b where b.id in (
+        select o.id from public.chat_session_batches o
+        where o.applied_at < now() - interval '8 days' limit 10000 for update skip locked
+    );
+    delete from public.chat_session_deletions d where d.digest in (
+        select o.digest from public.chat_session_deletions o
+        where o.deleted_at < now() - interval '8 days' limit 10000 for update skip locked
+    );
+end
+$$;
+
+create or replace function public.chat_session_lock() returns bigint
+language sql immutable security invoker set search_path = '' as $$
+    select hashtextextended('jv_session_mw.tracking', 0)
+$$;
+
 -- Applies a batch once, whatever becomes of the reply, and returns the positions of the items that
 -- were refused: their session has ended or was deleted.
 create or replace function public.chat_sessions_apply(p_batch uuid, p_items jsonb) returns jsonb
@@ -121,6 +142,12 @@ declare
     v_items public.chat_session_activity[];
     v_refused jsonb;
 begin
+    -- A delete does not see a row that a batch has not committed yet: neither runs beside the other.
+    if jsonb_path_exists(p_items, '$[*] ? (@.ended == "deleted" || exists (@.was_id))') then
+        perform pg_advisory_xact_lock(public.chat_session_lock());
+    else
+        perform pg_advisory_xact_lock_shared(public.chat_session_lock());
+    end if;
     insert into public.chat_session_batches (id) values (p_batch) on conflict do nothing;
     if not found then
         select b.refused into v_refused from public.chat_session_batches b where b.id = p_batch;
@@ -194,6 +221,9 @@ begin
     where i.ended = 'deleted' and s.owner = i.owner and s.id = i.id;
 
     update public.chat_session_batches set refused = v_refused where id = p_batch and v_refused <> '[]';
+    if random() < 0.005 then -- for those who never sweep
+        perform public.chat_session_prune();
+    end if;
     return v_refused;
 end
 $$;
@@ -331,6 +361,7 @@ $$;
 create or replace function public.chat_session_delete(p_owner text, p_id text) returns boolean
 language plpgsql security invoker set search_path = '' as $$
 begin
+    perform pg_advisory_xact_lock(public.chat_session_lock());
     insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, p_id))
     on conflict do nothing;
     delete from public.chat_sessions s where s.owner = p_owner and s.id = p_id;
@@ -344,6 +375,7 @@ language plpgsql security invoker set search_path = '' as $$
 declare
     v_ids jsonb;
 begin
+    perform pg_advisory_xact_lock(public.chat_session_lock());
     insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, null))
     on conflict (digest) do update set deleted_at = now();
     with gone as (
@@ -400,9 +432,7 @@ begin
         )
         select count(*) into v_deleted from gone;
     end if;
-    -- No batch is sent again, and no activity is on its way, for longer than a week.
-    delete from public.chat_session_batches b where b.applied_at < now() - interval '8 days';
-    delete from public.chat_session_deletions d where d.deleted_at < now() - interval '8 days';
+    perform public.chat_session_prune();
     return jsonb_build_object('paused', v_paused, 'archived', v_archived, 'deleted', v_deleted);
 end
 $$;

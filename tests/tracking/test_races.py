@@ -1,0 +1,87 @@
+"""Deletes beside writes that are under way elsewhere: deleted stays deleted."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+
+from jv_session_mw.tracking import SessionNotFound, SupabaseSessionTracker
+from tests.gateway import Gateway
+from tests.postgres import PostgresServer
+from tests.projects import TRACKED, Database
+from tests.tracking.conftest import supabase
+
+ALICE = "alice"
+
+Delete = Callable[[SupabaseSessionTracker], Awaitable[object]]
+
+
+async def end(tracker: SupabaseSessionTracker) -> None:
+    """Delete as the middleware does, behind the request."""
+    tracker.ended("s", owner=ALICE, status="deleted")
+    await tracker.flush()
+
+
+async def move(tracker: SupabaseSessionTracker) -> None:
+    tracker.moved("t", owner="bob", was="s", was_owner=ALICE)
+    await tracker.flush()
+
+
+DELETES: dict[str, Delete] = {
+    "delete": lambda tracker: tracker.delete("s", owner=ALICE),
+    "delete_owner": lambda tracker: tracker.delete_owner(ALICE),
+    "ended": end,
+    "moved": move,
+}
+
+
+@pytest.mark.parametrize("how", DELETES)
+async def test_a_first_write_that_is_not_committed_yet_does_not_survive_a_delete(
+    gateway: Gateway, postgres: PostgresServer, database: Database, how: str
+) -> None:
+    other = await asyncpg.connect(postgres.url(TRACKED))
+    item = {"n": 0, "owner": ALICE, "id": "s", "touched": True, "age": 1, "first_age": 1}
+    tracker = supabase(gateway)
+    writing = other.transaction()
+    await writing.start()
+    await other.execute(
+        "select public.chat_sessions_apply($1, $2::jsonb)",
+        uuid.uuid4(),
+        json.dumps([{**item, "messages": 1}]),
+    )
+    deleting = asyncio.ensure_future(DELETES[how](tracker))
+    async with asyncio.timeout(20):
+        while not (await waits(database) or deleting.done()):  # noqa: ASYNC110  # in the database
+            await asyncio.sleep(0.01)
+    await writing.commit()
+    await deleting
+    with pytest.raises(SessionNotFound):
+        await tracker.get("s", owner=ALICE)
+    await tracker.close()
+    await other.close()
+
+
+async def waits(database: Database) -> bool:
+    found: bool = await database.fetchval("select exists (select from pg_locks where not granted)")
+    return found
+
+
+async def test_what_nobody_needs_any_more_is_forgotten(
+    gateway: Gateway, database: Database
+) -> None:
+    tracker = supabase(gateway)
+    tracker.touch("s", owner=ALICE, messages=1)
+    await tracker.flush()
+    await tracker.delete("s", owner=ALICE)
+    for days, left in ((7, 1), (9, 0)):
+        await database.execute(
+            f"update public.chat_session_batches set applied_at = now() - interval '{days} days';"
+            f"update public.chat_session_deletions set deleted_at = now() - interval '{days} days'"
+        )
+        await tracker.sweep()
+        for table in ("chat_session_batches", "chat_session_deletions"):
+            assert await database.fetchval(f"select count(*) from public.{table}") == left
+    await tracker.close()
