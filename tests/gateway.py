@@ -51,7 +51,7 @@ def key_of(role: str, **claims: object) -> str:
 class Gateway:
     """The API of one database. `calls` counts the requests by function or table.
 
-    *interfere* may answer in place of the database; `hang` lets requests wait until they are cut.
+    `interfere` may answer in place of the database; while `may_answer` is not set, nothing does.
     """
 
     def __init__(self, url: str) -> None:
@@ -62,6 +62,7 @@ class Gateway:
         self.url = ""
         self.calls: dict[str, int] = {}
         self.interfere: Interfere = lambda _: None
+        self.keeps_alive = True
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.app = Starlette(
@@ -186,7 +187,8 @@ class Gateway:
             return Refusal(status, state, str(error)).response()
         except (OSError, asyncpg.InterfaceError):
             return Refusal(503, "PGRST000", "no connection to the database").response()
-        return Response(found or "null", media_type="application/json")
+        headers = {} if self.keeps_alive else {"connection": "close"}
+        return Response(found or "null", headers=headers, media_type="application/json")
 
 
 def _claims(headers: Mapping[str, str]) -> dict[str, Any]:

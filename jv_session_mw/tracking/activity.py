@@ -60,6 +60,11 @@ class Activity(Struct):
     details: Details | None = None
 
     @property
+    def moves(self) -> bool:
+        """Whether the session had another key before."""
+        return self.details is not None and self.details.was is not None
+
+    @property
     def weight(self) -> int:
         """The bytes of the snapshot."""
         if self.details is None or self.details.snapshot is None:

@@ -128,8 +128,8 @@ def checked_seconds(name: str, seconds: object) -> float | None:
 def _texts(refs: Mapping[str, str | None]) -> dict[str, str | None]:
     given = dict(_mapping("refs", refs))
     texts: list[object] = [*given, *(value for value in given.values() if value is not None)]
-    if not all(isinstance(text, str) for text in texts):
-        raise UnsupportedValue("refs", "give strings")
+    if not all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in texts):
+        raise UnsupportedValue("refs", f"give strings of up to {LONGEST_TEXT} characters")
     return given
 
 

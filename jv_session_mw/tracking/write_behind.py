@@ -4,7 +4,6 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
@@ -15,18 +14,17 @@ from jv_session_mw.backends.breaker import Backoff
 from jv_session_mw.errors import TrackerUnavailable, TrackingError, UnsupportedValue
 from jv_session_mw.tracking.activity import Activity, Item, Key
 from jv_session_mw.tracking.ledger import BadItems
+from jv_session_mw.tracking.pending import Batch, Pending, Wanted
 
 logger = logging.getLogger("jv_session_mw")
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
 HURRIED_INTERVAL = 0.1
-MOST_SNAPSHOT_BYTES = 32 * 2**20
 # The database remembers for eight days which batches it has applied.
 LONGEST_WAIT = 7 * 86_400.0
 
 Send = Callable[[str, Sequence[Item]], Awaitable[Sequence[int]]]
-Wanted = Callable[[Key], bool]
 
 
 class TrackerStats(Struct, kw_only=True):
@@ -45,15 +43,6 @@ class TrackerStats(Struct, kw_only=True):
     last_error: str | None = None
 
 
-class Batch(Struct):
-    """Activities that are sent together, under one id for as long as they are."""
-
-    id: str
-    activities: dict[Key, Activity]
-    since: float
-    sent: int = 0
-
-
 class WriteBehind:
     """Collects activity by session, and sends it every *interval* seconds.
 
@@ -68,12 +57,7 @@ class WriteBehind:
     def __init__(self, send: Send, *, interval: float, max_batch: int, max_pending: int) -> None:
         self._send = send
         self._interval = interval
-        self._max_batch = max_batch
-        self._max_pending = max_pending
-        self._pending: dict[Key, Activity] = {}
-        self._batches: list[Batch] = []
-        self._held = 0
-        self._weight = 0
+        self._pending = Pending(max_batch=max_batch, max_pending=max_pending)
         self._lock = threading.Lock()
         self._turn = asyncio.Lock()
         self._nudge = asyncio.Event()
@@ -87,7 +71,7 @@ class WriteBehind:
         """A copy of the counts as they are now."""
         counts = self._counts
         return TrackerStats(
-            pending=len(self._pending) + self._held,
+            pending=len(self._pending),
             flushed=counts.flushed,
             refused=counts.refused,
             dropped=counts.dropped,
@@ -97,27 +81,10 @@ class WriteBehind:
 
     def note(self, key: Key, activity: Activity) -> bool:
         """Add *activity* to what waits; say whether there was room for it."""
-        with self._lock:
-            weighs = activity.details is not None and activity.details.snapshot is not None
-            if weighs:
-                self._make_room(activity)
-            held = self._pending.get(key)
-            if held is not None:
-                self._weight -= held.weight if weighs else 0
-                held.merge(activity)
-                self._weight += held.weight if weighs else 0
-                return True
-            if len(self._pending) + self._held >= self._max_pending:
+        if not self._pending.add(key, activity):
+            with self._lock:
                 self._counts.dropped += 1
-                return False
-            was = activity.details and activity.details.was
-            before = self._pending.pop(was, None) if was else None
-            if before is not None:  # it was never written under its old key
-                self._weight -= before.weight
-                before.merge(activity)
-                activity = before
-            self._pending[key] = activity
-            self._weight += activity.weight if activity.details else 0
+            return False
         if self._task is None or self._task.done():
             self._wake()
         return True
@@ -140,7 +107,7 @@ class WriteBehind:
         self._adopt_loop()
         while True:
             async with self._turn:
-                batch = self._next(wanted)
+                batch = self._pending.next(wanted)
                 if batch is None:
                     return
                 await self._deliver(batch)
@@ -164,26 +131,6 @@ class WriteBehind:
             logger.error("the activity of %d chat sessions is lost: %s", stats.pending, failure)
         return stats
 
-    def _make_room(self, activity: Activity) -> None:
-        """Leave a snapshot out where there are too many: the next turn brings another one."""
-        if activity.weight and self._weight + activity.weight > MOST_SNAPSHOT_BYTES:
-            assert activity.details is not None
-            activity.details.snapshot = None
-
-    def _next(self, wanted: Wanted | None) -> Batch | None:
-        for batch in self._batches:
-            if wanted is None or any(map(wanted, batch.activities)):
-                return batch
-        with self._lock:
-            keys = [key for key in self._pending if wanted is None or wanted(key)]
-            taken = {key: self._pending.pop(key) for key in keys[: self._max_batch]}
-            self._held += len(taken)
-        if not taken:
-            return None
-        batch = Batch(str(uuid.uuid4()), taken, time.monotonic())
-        self._batches.append(batch)
-        return batch
-
     async def _deliver(self, batch: Batch) -> None:
         now = time.monotonic()
         if now - batch.since > LONGEST_WAIT:
@@ -202,7 +149,7 @@ class WriteBehind:
         except TrackingError as error:
             self._failing(error)
             raise
-        self._remove(batch)
+        self._pending.remove(batch)
         self._counts.refused += len(refused)
         self._counts.flushed += len(items) - len(refused)
         self._recovered()
@@ -211,24 +158,13 @@ class WriteBehind:
         if len(batch.activities) == 1:
             self._give_up(batch, str(error))
             return
-        at, keys = self._batches.index(batch), list(batch.activities)
-        halves = keys[: len(keys) // 2], keys[len(keys) // 2 :]
-        self._batches[at : at + 1] = [
-            Batch(str(uuid.uuid4()), {key: batch.activities[key] for key in half}, batch.since)
-            for half in halves
-        ]
+        self._pending.divide(batch)
 
     def _give_up(self, batch: Batch, why: str) -> None:
-        self._remove(batch)
+        self._pending.remove(batch)
         self._counts.dropped += len(batch.activities)
         self._counts.last_error = why
         logger.error("the activity of %d chat session(s) is lost: %s", len(batch.activities), why)
-
-    def _remove(self, batch: Batch) -> None:
-        self._batches.remove(batch)
-        with self._lock:
-            self._held -= len(batch.activities)
-            self._weight -= sum(activity.weight for activity in batch.activities.values())
 
     def _failing(self, error: TrackingError) -> None:
         self._counts.last_error = str(error)
@@ -266,7 +202,7 @@ class WriteBehind:
 
     async def _run(self) -> None:
         wait, backoff = self._interval, Backoff(BACKOFF_BASE, BACKOFF_CAP)
-        while self._pending or self._batches:
+        while self._pending:
             await self._pause(wait)
             wait = self._interval
             try:
@@ -276,7 +212,7 @@ class WriteBehind:
             else:
                 backoff = Backoff(BACKOFF_BASE, BACKOFF_CAP)
         self._task = None
-        if self._pending:  # noted by another thread, which has seen the task still there
+        if self._pending.noted:  # noted by another thread, which has seen the task still there
             self._begin()
 
     async def _pause(self, seconds: float) -> None:

@@ -1,7 +1,6 @@
 """Between us and the database everything may fail: what is counted stays exact, and is typed."""
 
 import asyncio
-import gc
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -260,6 +259,20 @@ async def test_poison_in_a_batch_takes_nobody_with_it(
     assert tracker.stats.dropped == 2
 
 
+async def test_a_batch_that_is_too_large_for_the_way_is_halved(
+    gateway: Gateway, tracker: SupabaseSessionTracker, database: Database
+) -> None:
+    def narrow(request: Request) -> Response | None:
+        large = int(request.headers["content-length"]) > 2_000
+        return PlainTextResponse("too large", 413) if large else None
+
+    gateway.interfere = narrow
+    for n in range(100):
+        tracker.touch(f"s{n}", owner=ALICE, messages=1)
+    await tracker.flush()
+    assert await counts(database) == {f"s{n}": 1 for n in range(100)}
+
+
 async def test_a_client_that_is_handed_in_is_not_closed(gateway: Gateway) -> None:
     async with handed(gateway) as client:
         tracker = SupabaseSessionTracker(client=client)
@@ -271,6 +284,7 @@ async def test_a_client_that_is_handed_in_is_not_closed(gateway: Gateway) -> Non
 
 async def test_it_has_a_client_of_its_own_in_each_event_loop(gateway: Gateway) -> None:
     tracker = supabase(gateway)
+    gateway.keeps_alive = False  # a connection that is left open in a loop that is gone is a leak
 
     def in_another_loop() -> None:
         async def turn() -> None:
@@ -281,8 +295,6 @@ async def test_it_has_a_client_of_its_own_in_each_event_loop(gateway: Gateway) -
 
     for _ in range(3):
         await asyncio.to_thread(in_another_loop)
-    with pytest.warns(ResourceWarning):  # of connections whose event loop is gone
-        gc.collect()
     assert (await tracker.get("s", owner=ALICE)).message_count == 3
     await tracker.close()
 

@@ -422,6 +422,7 @@ WRONG_TOUCHES: list[dict[str, object]] = [
     {"refs": [1]},
     {"refs": {"a": 1}},
     {"refs": {1: "a"}},
+    {"refs": {"a": "x" * 1001}},
     {"counters": {"a": 1.5}},
     {"counters": {"a": 2**63}},
     {"owner": 7},

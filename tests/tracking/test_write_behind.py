@@ -10,8 +10,9 @@ import pytest
 from jv_session_mw.errors import SchemaMissing, TrackerUnavailable
 from jv_session_mw.tracking.activity import Activity, Details, Item, Key
 from jv_session_mw.tracking.ledger import BadItems
+from jv_session_mw.tracking.pending import MOST_SNAPSHOT_BYTES
 from jv_session_mw.tracking.snapshot import SessionSnapshot
-from jv_session_mw.tracking.write_behind import MOST_SNAPSHOT_BYTES, WriteBehind
+from jv_session_mw.tracking.write_behind import WriteBehind
 from tests.promises.serving import eventually
 
 AN_HOUR = 3600.0
@@ -182,6 +183,17 @@ async def test_one_session_is_written_before_the_others(database: Database) -> N
     assert writer.stats.pending == 29
 
 
+async def test_a_move_waits_for_what_was_noted_under_the_old_key(database: Database) -> None:
+    writer = behind(database)
+    note(writer, "old")
+    database.failures = [AWAY]
+    with pytest.raises(TrackerUnavailable):
+        await writer.drain()
+    note(writer, "new", 1, Details(was=("", "old")))
+    await writer.drain(lambda key: key == ("", "new"))
+    assert list(database.counts) == ["old", "new"]
+
+
 async def test_what_is_on_its_way_is_waited_for(database: Database) -> None:
     writer = behind(database)
     note(writer, "a")
@@ -319,12 +331,13 @@ async def test_snapshots_take_no_more_than_their_room(database: Database) -> Non
     assert len(kept) == MOST_SNAPSHOT_BYTES // 2**20
     await writer.drain()
     assert len(database.counts) == 64
+    assert len(database.sizes) > 30  # one of them fills a batch
     note(writer, "s63", details=Details(snapshot=large))
     assert _snapshot(writer, ("", "s63"))
 
 
 def _snapshot(writer: WriteBehind, key: Key) -> SessionSnapshot | None:
-    details = writer._pending[key].details  # pyright: ignore[reportPrivateUsage]
+    details = writer._pending.noted[key].details  # pyright: ignore[reportPrivateUsage]
     assert details is not None
     return details.snapshot
 

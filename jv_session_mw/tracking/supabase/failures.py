@@ -59,6 +59,8 @@ def _refusal(code: str) -> TrackingError | None:
 def _status(status: str) -> TrackingError:
     if status in ("401", "403"):
         return TrackerUnavailable(f"Supabase refuses the key: {SERVICE_KEY}", reason="auth")
+    if status == "413":
+        return BadItems("it is too large for the way to the database (413)")
     if status == "429":
         return TrackerUnavailable("Supabase has too much to do (429)", reason="overload")
     if status == "404":

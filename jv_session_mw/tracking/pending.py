@@ -1,0 +1,116 @@
+"""What waits to be written: coalesced by session, bounded, and taken in batches."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from jv_session_mw.tracking.activity import Activity, Key
+
+MOST_SNAPSHOT_BYTES = 32 * 2**20
+MOST_BATCH_BYTES = 2**20
+
+Wanted = Callable[[Key], bool]
+
+
+class Batch(Struct):
+    """Activities that are sent together, under one id for as long as they are."""
+
+    id: str
+    activities: dict[Key, Activity]
+    since: float
+    sent: int = 0
+
+
+class Pending:
+    """The activities that wait, and the batches that are not known to be written.
+
+    `add` may be called in any thread.
+    """
+
+    def __init__(self, *, max_batch: int, max_pending: int) -> None:
+        self._max_batch = max_batch
+        self._max_pending = max_pending
+        self.noted: dict[Key, Activity] = {}
+        self.batches: list[Batch] = []
+        self._held = 0
+        self._weight = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.noted) + self._held
+
+    def add(self, key: Key, activity: Activity) -> bool:
+        """Add *activity*, and say whether there was room for it."""
+        with self._lock:
+            weighs = activity.details is not None and activity.details.snapshot is not None
+            if weighs:
+                self._make_room(activity)
+            held = self.noted.get(key)
+            if held is not None:
+                self._weight -= held.weight if weighs else 0
+                held.merge(activity)
+                self._weight += held.weight if weighs else 0
+                return True
+            if len(self) >= self._max_pending:
+                return False
+            was = activity.details and activity.details.was
+            before = self.noted.pop(was, None) if was else None
+            if before is not None:  # it was never written under its old key
+                self._weight -= before.weight
+                before.merge(activity)
+                activity = before
+            self.noted[key] = activity
+            self._weight += activity.weight if activity.details else 0
+        return True
+
+    def next(self, wanted: Wanted | None) -> Batch | None:
+        """Return the batch to be written next, of all or of what is *wanted*."""
+        for batch in self.batches:
+            if wanted is None or any(map(wanted, batch.activities)):
+                return batch
+        with self._lock:
+            keys = [key for key in self.noted if wanted is None or wanted(key)]
+            if self.batches and any(self.noted[key].moves for key in keys):
+                return self.batches[0]  # it may be about the session under its old key
+            taken = self._take(keys)
+        if not taken:
+            return None
+        batch = Batch(str(uuid.uuid4()), taken, time.monotonic())
+        self.batches.append(batch)
+        return batch
+
+    def _take(self, keys: Sequence[Key]) -> dict[Key, Activity]:
+        taken: dict[Key, Activity] = {}
+        weight = 0
+        for key in keys[: self._max_batch]:
+            weight += self.noted[key].weight
+            if taken and weight > MOST_BATCH_BYTES:
+                break
+            taken[key] = self.noted.pop(key)
+        self._held += len(taken)
+        return taken
+
+    def divide(self, batch: Batch) -> None:
+        """Put two halves in place of *batch*, under ids of their own: it was not written."""
+        at, keys = self.batches.index(batch), list(batch.activities)
+        halves = keys[: len(keys) // 2], keys[len(keys) // 2 :]
+        self.batches[at : at + 1] = [
+            Batch(str(uuid.uuid4()), {key: batch.activities[key] for key in half}, batch.since)
+            for half in halves
+        ]
+
+    def remove(self, batch: Batch) -> None:
+        """Forget *batch*: it is written, or given up."""
+        self.batches.remove(batch)
+        with self._lock:
+            self._held -= len(batch.activities)
+            self._weight -= sum(activity.weight for activity in batch.activities.values())
+
+    def _make_room(self, activity: Activity) -> None:
+        """Leave a snapshot out where there are too many: the next turn brings another one."""
+        if activity.weight and self._weight + activity.weight > MOST_SNAPSHOT_BYTES:
+            assert activity.details is not None
+            activity.details.snapshot = None
