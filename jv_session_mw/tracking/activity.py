@@ -123,7 +123,9 @@ def key_of(id: object, owner: object) -> Key:
     key = (owner or NOBODY, id)
     if len(id) + len(key[0]) > LONGEST_KEY:
         raise UnsupportedValue("the session's key", f"it has more than {LONGEST_KEY} characters")
-    require_text("the session's key", "".join(key))
+    for part in key:
+        if "\0" in part or not part.isascii():
+            require_text("the session's key", part)
     return key
 
 
