@@ -20,7 +20,6 @@ from jv_session_mw.tracking import (
     MemorySessionTracker,
     SessionNotFound,
     SessionTracker,
-    SupabaseSessionTracker,
     TrackingError,
 )
 
@@ -55,7 +54,11 @@ class Listing:
 
 def tracker_from_env(environ: Mapping[str, str] = os.environ) -> SessionTracker:
     """Return the tracker of the project that `SUPABASE_URL` names, or one in memory."""
-    return SupabaseSessionTracker() if environ.get("SUPABASE_URL") else MemorySessionTracker()
+    if not environ.get("SUPABASE_URL"):
+        return MemorySessionTracker()
+    from jv_session_mw.tracking import SupabaseSessionTracker  # which needs the extra `supabase`
+
+    return SupabaseSessionTracker()
 
 
 def visitor(scope: Scope) -> str | None:

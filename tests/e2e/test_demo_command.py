@@ -22,6 +22,12 @@ VARIABLES = (
     "REDIS_URL", "JV_SESSION_SECRET_KEYS", "OPENAI_BASE_URL", "OPENAI_API_KEY", "SUPABASE_URL",
 )  # fmt: skip
 LONG = "word " * 600  # twenty seconds and more of an answer, longer than it may take to end
+WITHOUT_SUPABASE = """
+import sys
+sys.modules["supabase"] = sys.modules["postgrest"] = None
+from examples.chat.app import create_app
+create_app(redis_url="redis://127.0.0.1:1", secret_keys=["key"])
+"""
 ENDS = pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -144,3 +150,15 @@ def test_no_usable_key_ends_it_with_the_name_of_the_variable() -> None:
     assert done.returncode != 0
     assert done.stdout == ""
     assert "JV_SESSION_SECRET_KEYS" in done.stderr
+
+
+def test_it_needs_no_more_than_its_extra() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SUPABASE],
+        cwd=ROOT,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

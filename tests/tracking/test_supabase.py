@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import httpx
@@ -361,6 +362,24 @@ async def test_the_clock_of_a_client_does_not_matter(
     monkeypatch.undo()
     last = await tracker.get("s", owner=ALICE)
     assert (last.last_activity_at, last.message_count) == (later.last_activity_at, 3)
+
+
+async def test_calls_that_come_at_once_share_one_client(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[httpx.AsyncClient] = []
+    make = httpx.AsyncClient.__init__
+
+    def counted(client: httpx.AsyncClient, **options: Any) -> None:
+        made.append(client)
+        make(client, **options)
+
+    monkeypatch.setattr(httpx.AsyncClient, "__init__", counted)
+    tracker = supabase(gateway)
+    await asyncio.gather(*(tracker.list(owner=f"user{n}") for n in range(10)))
+    await tracker.close()
+    assert len(made) == 1
+    assert made[0].is_closed
 
 
 async def test_nothing_is_sent_before_the_first_call(gateway: Gateway) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 from postgrest import APIError
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase import AsyncClient, AsyncClientOptions
 
 from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.tracking.activity import Item, Key
@@ -40,7 +40,7 @@ class SupabaseLedger:
 
     async def open(self) -> None:
         """Make the client; no request is sent."""
-        await self._connected()
+        self._connected()
 
     async def close(self) -> None:
         """Close the client that was made here, never one that was handed in."""
@@ -143,7 +143,7 @@ class SupabaseLedger:
             raise UnsupportedValue("what is to be written", str(error)) from error
 
     async def _call(self, kind: type[object], function: str, **arguments: Any) -> Any:
-        client = await self._connected()
+        client = self._connected()
         try:
             async with asyncio.timeout(self._seconds):
                 data: Any = (await client.rpc(function, arguments).execute()).data
@@ -157,7 +157,8 @@ class SupabaseLedger:
             raise no_json() from TypeError(type(data).__name__)
         return data
 
-    async def _connected(self) -> AsyncClient:
+    def _connected(self) -> AsyncClient:
+        """Return the client of this event loop. Nothing is awaited, so that two calls make one."""
         loop = asyncio.get_running_loop()
         if self._given is not None:
             return self._given
@@ -170,7 +171,7 @@ class SupabaseLedger:
             options = AsyncClientOptions(
                 httpx_client=self._http, auto_refresh_token=False, persist_session=False
             )
-            self._client = await acreate_client(self._url, self._key, options)
+            self._client = AsyncClient(self._url, self._key, options)
         return self._client
 
 
