@@ -14,7 +14,7 @@ Item: TypeAlias = dict[str, Any]
 """One activity as it is sent: JSON, with ages in place of times."""
 
 LONGEST_TITLE = 80
-LONGEST_KEY = 1_000  # characters of an owner and an id together: what an index entry can hold
+LONGEST_KEY = 1_000  # bytes of an owner and an id together: what an index entry can hold
 NOBODY = ""
 
 
@@ -120,23 +120,23 @@ def key_of(id: object, owner: object) -> Key:
         raise UnsupportedValue("the session's id", "give a string that is not empty")
     if owner is not None and (not isinstance(owner, str) or not owner):
         raise UnsupportedValue("the owner", "give a string that is not empty, or None for nobody")
-    key = (owner or NOBODY, id)
-    if len(id) + len(key[0]) > LONGEST_KEY:
-        raise UnsupportedValue("the session's key", f"it has more than {LONGEST_KEY} characters")
+    key, size = (owner or NOBODY, id), 0
     for part in key:
+        size += len(part)
         if "\0" in part or not part.isascii():
-            require_text("the session's key", part)
+            size += len(require_text("the session's key", part).encode()) - len(part)
+    if size > LONGEST_KEY:
+        raise UnsupportedValue("the session's key", f"it has more than {LONGEST_KEY} bytes")
     return key
 
 
-def require_text(field: str, text: object) -> None:
-    """Raise `UnsupportedValue` for what PostgreSQL cannot keep as text."""
+def require_text(field: str, text: object) -> str:
+    """Return *text*; raises `UnsupportedValue` for what PostgreSQL cannot keep as text."""
     if not isinstance(text, str):
         raise UnsupportedValue(field, "give a string")
-    if text.isascii() and "\0" not in text:
-        return
     if cleaned(text) != text:
         raise UnsupportedValue(field, "it has a NUL character or a lone surrogate")
+    return text
 
 
 def cleaned(text: str) -> str:

@@ -14,6 +14,7 @@ LONGEST_TEXT = 1_000
 MOST_NAMES = 64
 MOST_PER_PAGE = 200
 GREATEST = 2**63 - 1
+A_CENTURY = 100 * 365.25 * 86_400
 
 
 def details_of(
@@ -82,11 +83,10 @@ def query_of(
 
 
 def checked_text(field: str, text: object) -> str:
-    require_text(field, text)
-    assert isinstance(text, str)
-    if len(text) > LONGEST_TEXT:
+    checked = require_text(field, text)
+    if len(checked) > LONGEST_TEXT:
         raise UnsupportedValue(field, f"it has more than {LONGEST_TEXT} characters")
-    return text
+    return checked
 
 
 def checked_refs(refs: Mapping[str, str | None]) -> Mapping[str, str | None]:
@@ -116,13 +116,19 @@ def _checked_status(
         raise UnsupportedValue("the status", f"give some of {known}") from error
 
 
+def checked_end(status: str) -> str:
+    if status not in ("archived", "deleted"):
+        raise UnsupportedValue("the end of a session", "give 'archived' or 'deleted'")
+    return status
+
+
 def checked_seconds(name: str, seconds: object) -> float | None:
     if seconds is None:
         return None
-    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds < float("inf"):  # type: ignore[operator]
-        raise UnsupportedValue(name, "give seconds, or None")
-    return float(seconds)  # type: ignore[arg-type]
+    number = seconds if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else -1
+    if not 0 <= number <= A_CENTURY:
+        raise UnsupportedValue(name, "give seconds, up to a century of them, or None")
+    return float(number)
 
 
 def _texts(refs: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -28,6 +28,8 @@ from jv_session_mw.tracking.session import (
 )
 from jv_session_mw.tracking.snapshot import SessionSnapshot
 
+NOTHING = Swept(0, 0, 0)
+
 
 class LedgerTracker(NotingTracker):
     """The tracker of chat sessions; `SupabaseSessionTracker` and its sibling build it.
@@ -50,7 +52,8 @@ class LedgerTracker(NotingTracker):
         key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
         await self._settle(key)
         with self.telemetry.call("create"):
-            return _done(key, "changed", await self.ledger.create(key, fields))
+            answer = await self.ledger.create(key, fields)
+        return _done(key, "changed", answer)
 
     async def update(
         self,
@@ -69,7 +72,8 @@ class LedgerTracker(NotingTracker):
         key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
         await self._settle(key)
         with self.telemetry.call("update"):
-            return _done(key, "changed", await self.ledger.update(key, fields))
+            answer = await self.ledger.update(key, fields)
+        return _done(key, "changed", answer)
 
     async def rename(self, id: str, title: str, *, owner: str | None) -> ChatSession:
         """Give it another title, which stays whatever is said later."""
@@ -87,8 +91,8 @@ class LedgerTracker(NotingTracker):
     ) -> bool:
         """Count an event such as a quote, and say whether it was: each *event_id* counts once.
 
-        A webhook that is delivered twice is answered the same way twice. *step* and *refs* are set
-        in the same moment. Raises `InvalidTransition` for a session that has ended.
+        A webhook that is delivered twice is True once. *step* and *refs* are set in the same
+        moment. Raises `InvalidTransition` for a session that has ended.
         """
         key, event = key_of(id, owner), checked_text("the event's id", event_id)
         counted = checked_counters(counters)
@@ -208,11 +212,11 @@ class LedgerTracker(NotingTracker):
                 ("delete_after", delete_after),
             )
         ]
-        total = Swept()
+        total = NOTHING
         while True:
             with self.telemetry.call("sweep"):
                 step = await self.ledger.sweep(*ages)
-            if step == Swept():
+            if step == NOTHING:
                 return total
             total = Swept(
                 total.paused + step.paused,

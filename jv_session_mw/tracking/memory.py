@@ -204,9 +204,10 @@ class MemoryLedger:
             return
         owner, id = key
         self._sessions[key] = replace(self._sessions.pop(was), owner=owner or None, id=id)
-        for kept in (self._snapshots, self._events):
-            if was in kept:
-                kept[key] = kept.pop(was)  # type: ignore[assignment]
+        if was in self._snapshots:
+            self._snapshots[key] = self._snapshots.pop(was)
+        if was in self._events:
+            self._events[key] = self._events.pop(was)
 
     def _matching(self, query: Query) -> Iterable[ChatSession]:
         for (owner, _), session in self._sessions.items():

@@ -10,7 +10,7 @@ from opentelemetry.trace import TracerProvider
 from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.termination import hear_of_termination
 from jv_session_mw.tracking.activity import Activity, Details, Item, key_of
-from jv_session_mw.tracking.checks import details_of
+from jv_session_mw.tracking.checks import checked_end, details_of
 from jv_session_mw.tracking.ledger import Ledger
 from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.telemetry import BATCH_REFUSED, BATCH_SIZE, TrackerTelemetry
@@ -54,9 +54,10 @@ class NotingTracker:
 
     async def close(self) -> TrackerStats:
         """Write what waits, then close what was opened; what is `pending` in the answer is lost."""
-        stats = await self.behind.close(self._close_timeout)
-        await self.ledger.close()
-        return stats
+        try:
+            return await self.behind.close(self._close_timeout)
+        finally:
+            await self.ledger.close()
 
     def terminating(self) -> None:
         """Begin to write at once: some servers are killed before their lifespan ends."""
@@ -107,7 +108,7 @@ class NotingTracker:
 
     def ended(self, id: str, *, owner: str | None, status: Literal["archived", "deleted"]) -> bool:
         """Note that the conversation was deleted, and what becomes of its session."""
-        return self._note_only(id, owner, lambda: Details(ended=status))
+        return self._note_only(id, owner, lambda: Details(ended=checked_end(status)))
 
     async def flush(self) -> None:
         """Write all that waits; raises what kept it from being written, which is tried again."""

@@ -72,6 +72,6 @@ class Page:
 class Swept:
     """How many sessions a retention sweep has paused, archived and deleted."""
 
-    paused: int = 0
-    archived: int = 0
-    deleted: int = 0
+    paused: int
+    archived: int
+    deleted: int

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Put, Snapshot
+from jv_session_mw.errors import SchemaMissing
 
 MOST_BYTES = 256 * 1024
 
@@ -34,8 +35,12 @@ class SessionSnapshot(Struct, frozen=True):
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "SessionSnapshot":
-        fields = {name: b64decode(data) for name, data in kept["fields"].items()}
-        return cls(fields, [b64decode(data) for data in kept["messages"]])
+        """Return what `to_json` was made of; raises `SchemaMissing` for another version's."""
+        try:
+            fields = {name: b64decode(data) for name, data in kept["fields"].items()}
+            return cls(fields, [b64decode(data) for data in kept["messages"]])
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise SchemaMissing("the snapshot was kept by another version: upgrade") from error
 
     def changes(self) -> Changes:
         """Return the commit that brings it back, the same for the same content: it counts once."""

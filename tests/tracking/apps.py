@@ -88,6 +88,14 @@ def chat() -> FastAPI:
         await conversation.resume(id)
         return conversation.messages
 
+    @app.post("/leave-for/{id}")
+    async def leave_for(conversation: CurrentConversation, id: str) -> None:
+        """Delete this one, and go on with another."""
+        conversation.messages.append({"role": "user", "content": "never to be seen"})
+        await conversation.delete()
+        await conversation.resume(id)
+        conversation.messages.append({"role": "user", "content": "here again"})
+
     @app.websocket("/socket")
     async def socket(websocket: WebSocket, conversation: CurrentConversation) -> None:
         await websocket.accept()

@@ -281,6 +281,19 @@ async def test_what_is_still_stored_is_resumed_as_it_is(
         assert (await tracker.get(id, owner=ALICE)).message_count == 4
 
 
+async def test_one_may_be_deleted_for_another(tracker: SessionTracker) -> None:
+    async with chatting(tracker) as client:
+        first, second = Chat(client), Chat(client)
+        id = await first.say("one")
+        await second.say("two")
+        assert (await second.post(f"/leave-for/{id}")).status_code == 200
+        found = (await second.post("/read", "GET")).json()
+        assert found["id"] == id
+        assert [message["content"] for message in found["said"]] == ["one", "yes", "here again"]
+        live = (await tracker.list(owner=ALICE)).sessions
+        assert [(session.id, session.message_count) for session in live] == [(id, 3)]
+
+
 async def test_what_is_not_ones_own_is_not_resumed(tracker: SessionTracker) -> None:
     async with chatting(tracker, track=KEPT) as client:
         id = await Chat(client).say("private")

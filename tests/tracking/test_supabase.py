@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from jv_session_mw.errors import ConfigurationError
+from jv_session_mw.errors import ConfigurationError, UnsupportedValue
 from jv_session_mw.tracking import (
     SchemaMissing,
     SessionNotFound,
@@ -305,6 +305,8 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"url": "project"}, "SUPABASE_URL is 'project'"),
     ({"url": "https://p.supabase.co/rest/v1"}, "alone"),
     ({"url": "ftp://p.supabase.co"}, "SUPABASE_URL"),
+    ({"url": "http://[::1"}, "SUPABASE_URL"),
+    ({"url": "http://127.0.0.1:99999"}, "SUPABASE_URL"),
     ({"key": None}, "SUPABASE_SERVICE_KEY is not set"),
     ({"key": "two words"}, "SUPABASE_SERVICE_KEY"),
     ({"key": "a\nb"}, "SUPABASE_SERVICE_KEY"),
@@ -406,3 +408,30 @@ async def test_requests_name_the_schema_and_carry_the_key_twice(gateway: Gateway
     assert request.headers["apikey"] == key_of("service_role")
     assert request.headers["authorization"] == f"Bearer {key_of('service_role')}"
     assert httpx.URL(str(request.url)).query == b""
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '[{"id": "s"}]', '"text"', "7", "null", "[1, []]"])
+async def test_json_of_something_else_is_a_typed_error_too(gateway: Gateway, body: str) -> None:
+    tracker = supabase(gateway)
+    gateway.interfere = lambda _: Response(body, media_type="application/json")
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: tracker.get("s", owner=ALICE),
+        lambda: tracker.create("s", owner=ALICE),
+        lambda: tracker.snapshot("s", owner=ALICE),
+        lambda: tracker.sweep(delete_after=1),
+        lambda: tracker.delete("s", owner=ALICE),
+    ]
+    for call in calls:
+        with pytest.raises((SchemaMissing, TrackerUnavailable)):
+            await call()
+    gateway.interfere = lambda _: None
+    await tracker.close()
+
+
+async def test_what_the_database_refuses_to_read_is_a_typed_error_too(
+    gateway: Gateway, tracker: SupabaseSessionTracker
+) -> None:
+    gateway.interfere = lambda _: Refusal(400, "22008", "out of range").response()
+    for call in (tracker.get("s", owner=ALICE), tracker.list(owner=ALICE), tracker.sweep()):
+        with pytest.raises(UnsupportedValue, match="22008"):
+            await call

@@ -80,6 +80,10 @@ async def test_a_failure_is_an_error_with_its_type_and_no_message(
     gateway.interfere = lambda _: None
     with pytest.raises(SessionNotFound):
         await tracker.get(ID, owner=OWNER)
+    with pytest.raises(SessionNotFound):
+        await tracker.rename(ID, TITLE, owner=OWNER)
+    (renamed,) = recorder.named("tracking.update")
+    assert renamed.status.status_code is StatusCode.UNSET
     failed, missing = recorder.named("tracking.get")
     assert failed.status.status_code is StatusCode.ERROR
     assert failed.status.description is None

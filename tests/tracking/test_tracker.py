@@ -363,6 +363,13 @@ async def test_the_end_of_a_conversation_is_noted(tracker: SessionTracker, statu
             await tracker.get("s", owner=ALICE)
 
 
+async def test_an_end_of_another_kind_is_refused(tracker: SessionTracker) -> None:
+    before = await begun(tracker)
+    assert tracker.ended("s", owner=ALICE, status="closed_won") is False  # type: ignore[arg-type]
+    assert tracker.stats.dropped == 1
+    assert await tracker.get("s", owner=ALICE) == before
+
+
 async def test_the_end_of_what_was_never_written_makes_no_session(tracker: SessionTracker) -> None:
     tracker.ended("s", owner=ALICE, status="archived")
     await tracker.flush()
@@ -458,6 +465,8 @@ async def test_wrong_arguments_of_a_call_are_named(tracker: SessionTracker) -> N
         ("title", lambda: tracker.rename("s", "x" * 1001, owner=ALICE)),
         ("counters", lambda: tracker.record("s", "q", owner=ALICE, counters={"a": 1.5})),  # type: ignore[dict-item]
         ("archive_after", lambda: tracker.sweep(archive_after=-1)),
+        ("archive_after", lambda: tracker.sweep(archive_after=1e300)),
+        ("key", lambda: tracker.get("\U0001f600" * 300, owner=ALICE)),
         ("delete_after", lambda: tracker.sweep(delete_after=float("nan"))),
         ("id", lambda: tracker.get("", owner=ALICE)),
     ]

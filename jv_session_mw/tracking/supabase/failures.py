@@ -33,12 +33,14 @@ def failure_of(error: APIError | httpx.HTTPError | httpx.InvalidURL) -> Tracking
     return TrackerUnavailable(f"Supabase is not reached: {name}", reason="connection")
 
 
-def no_json() -> TrackingError:
-    """Return the failure of an answer that only something else can have given."""
-    return TrackerUnavailable(
-        "what answers at SUPABASE_URL is no Supabase project: its answer is no JSON",
-        reason="protocol",
-    )
+def misread(answer: object) -> TrackingError:
+    """Return what it means that *answer* is not what the functions of this version answer."""
+    if isinstance(answer, str):  # what is no JSON is handed on by the client as it is
+        return TrackerUnavailable(
+            "what answers at SUPABASE_URL is no Supabase project: its answer is no JSON",
+            reason="protocol",
+        )
+    return SchemaMissing(f"the functions of the database are those of another version: {MIGRATE}")
 
 
 def _refusal(code: str) -> TrackingError | None:

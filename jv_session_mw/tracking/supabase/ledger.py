@@ -2,21 +2,30 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import httpx
+import msgspec
 from postgrest import APIError
 from supabase import AsyncClient, AsyncClientOptions
 
 from jv_session_mw.errors import UnsupportedValue
-from jv_session_mw.tracking.activity import Item, Key
+from jv_session_mw.tracking.activity import NOBODY, Item, Key
 from jv_session_mw.tracking.ledger import Answer, BadItems, Fields, Query
 from jv_session_mw.tracking.session import ChatSession, Swept, Transition
-from jv_session_mw.tracking.supabase.failures import failure_of, no_json
-from jv_session_mw.tracking.supabase.rows import answer_of, session_of
+from jv_session_mw.tracking.supabase.failures import failure_of, misread
 
-CONNECT_SECONDS = 2.0
+T = TypeVar("T")
+
+SHARE_TO_CONNECT = 0.4  # of the time for one request
 SWEPT_AT_ONCE = 1_000
+
+
+class Kept(msgspec.Struct):
+    """What is kept of a conversation, as it was written."""
+
+    snapshot: dict[str, Any] | None
 
 
 class SupabaseLedger:
@@ -49,18 +58,17 @@ class SupabaseLedger:
             await http.aclose()
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
-        refused: list[int] = await self._call(
-            list, "chat_sessions_apply", p_batch=batch, p_items=list(items)
+        return await self._call(
+            list[int], "chat_sessions_apply", p_batch=batch, p_items=list(items)
         )
-        return refused
 
     async def get(self, key: Key) -> ChatSession | None:
-        return answer_of(await self._call(dict, "chat_session_get", **_named(key))).session
+        return (await self._change("chat_session_get", **_named(key))).session
 
     async def page(self, query: Query) -> list[ChatSession]:
         at, before = query.after or (None, None)
-        rows = await self._call(
-            list,
+        found = await self._ask(
+            list[ChatSession],
             "chat_sessions_page",
             p_owner=query.owner,
             p_status=sorted(query.status),
@@ -71,7 +79,7 @@ class SupabaseLedger:
             p_before=before,
             p_limit=query.limit,
         )
-        return [session_of(row) for row in rows]
+        return [_owned(session) for session in found]
 
     async def create(self, key: Key, fields: Fields) -> Answer:
         return await self._save(key, fields, create=True)
@@ -100,30 +108,25 @@ class SupabaseLedger:
         )
 
     async def delete(self, key: Key) -> bool:
-        existed: bool = await self._call(bool, "chat_session_delete", **_named(key))
-        return existed
+        return await self._ask(bool, "chat_session_delete", **_named(key))
 
     async def delete_owner(self, owner: str) -> list[str]:
-        ids: list[str] = await self._call(list, "chat_sessions_delete_owner", p_owner=owner)
-        return ids
+        return await self._ask(list[str], "chat_sessions_delete_owner", p_owner=owner)
 
     async def sweep(
         self, pause_after: float | None, archive_after: float | None, delete_after: float | None
     ) -> Swept:
-        data = await self._call(
-            dict,
+        return await self._ask(
+            Swept,
             "chat_sessions_sweep",
             p_pause_after=pause_after,
             p_archive_after=archive_after,
             p_delete_after=delete_after,
             p_limit=SWEPT_AT_ONCE,
         )
-        return Swept(**data)
 
     async def snapshot(self, key: Key) -> dict[str, Any] | None:
-        found = await self._call(dict, "chat_session_snapshot", **_named(key))
-        kept: dict[str, Any] | None = found["snapshot"]
-        return kept
+        return (await self._ask(Kept, "chat_session_snapshot", **_named(key))).snapshot
 
     async def _save(self, key: Key, fields: Fields, *, create: bool) -> Answer:
         return await self._change(
@@ -136,26 +139,34 @@ class SupabaseLedger:
             p_refs=fields.refs,
         )
 
-    async def _change(self, function: str, **arguments: Any) -> Answer:
-        try:
-            return answer_of(await self._call(dict, function, **arguments))
-        except BadItems as error:
-            raise UnsupportedValue("what is to be written", str(error)) from error
+    async def _change(self, function: str, **arguments: object) -> Answer:
+        answer = await self._ask(Answer, function, **arguments)
+        session = answer.session
+        return Answer(session and _owned(session), answer.done)
 
-    async def _call(self, kind: type[object], function: str, **arguments: Any) -> Any:
+    async def _ask(self, kind: type[T], function: str, **arguments: object) -> T:
+        """Call for one session or one listing: what is refused then is what the caller gave."""
+        try:
+            return await self._call(kind, function, **arguments)
+        except BadItems as error:
+            raise UnsupportedValue("what was given", str(error)) from error
+
+    async def _call(self, kind: type[T], function: str, **arguments: object) -> T:
+        """Return what *function* answers, as a *kind*."""
         client = self._connected()
         try:
             async with asyncio.timeout(self._seconds):
-                data: Any = (await client.rpc(function, arguments).execute()).data
+                answer = await client.rpc(function, arguments).execute()
         except TimeoutError as error:
             raise failure_of(httpx.ReadTimeout("")) from error
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure_of(error) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise BadItems("it cannot be sent as JSON") from error
-        if not isinstance(data, kind):  # the client hands on what is no JSON as it is
-            raise no_json() from TypeError(type(data).__name__)
-        return data
+        try:
+            return msgspec.convert(answer.data, kind)
+        except msgspec.ValidationError as error:
+            raise misread(answer.data) from error
 
     def _connected(self) -> AsyncClient:
         """Return the client of this event loop. Nothing is awaited, so that two calls make one."""
@@ -165,7 +176,7 @@ class SupabaseLedger:
         if self._client is None or self._loop is not loop:
             self._loop = loop
             self._http = httpx.AsyncClient(
-                timeout=httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds)),
+                timeout=httpx.Timeout(self._seconds, connect=SHARE_TO_CONNECT * self._seconds),
                 event_hooks={"response": [raise_for_status]},
             )
             options = AsyncClientOptions(
@@ -180,6 +191,11 @@ async def raise_for_status(response: httpx.Response) -> None:
     if response.is_error:
         await response.aread()
         response.raise_for_status()
+
+
+def _owned(session: ChatSession) -> ChatSession:
+    """Return *session* with nobody as its owner where the table has the empty one."""
+    return replace(session, owner=None) if session.owner == NOBODY else session
 
 
 def _named(key: Key) -> dict[str, str]:

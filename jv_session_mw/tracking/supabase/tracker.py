@@ -1,6 +1,7 @@
 """Chat sessions in a Supabase project."""
 
 import re
+from urllib.parse import urlsplit
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -70,10 +71,18 @@ def _check_url(url: str | None) -> None:
         raise ConfigurationError(
             f"{SUPABASE_URL} is not set: give the project's URL, https://<project>.supabase.co"
         )
-    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url) or not _has_host(url):
         raise ConfigurationError(
             f"{SUPABASE_URL} is {url!r}: give the project's URL alone, https://<project>.supabase.co"
         )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, a port that is none
+        return False
 
 
 def _check_key(key: str | None) -> None:
