@@ -25,7 +25,7 @@ class Channel:
         id: str,
         key: str,
         *,
-        owner: str | None = None,
+        owner: str | None,
     ) -> None:
         self._backend = backend
         self._telemetry = telemetry

@@ -2,9 +2,14 @@
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+T = TypeVar("T")
+
+Read = Callable[[T], int]
+Observers = list[Callable[[CallbackOptions], Iterable[Observation]]]
 
 
 class Gauged(Protocol):
@@ -20,17 +25,23 @@ class Gauged(Protocol):
     def replay_conflicts(self) -> int: ...
 
 
-def watch(meter: Meter, store: Gauged, labels: Mapping[str, str]) -> None:
-    """Let instruments of *meter* look at *store* for as long as it lives."""
-    alive = weakref.ref(store)
+def looking_at(watched: T, labels: Mapping[str, str]) -> Callable[[Read[T]], Observers]:
+    """Return what makes an instrument's callbacks of a look at *watched*, while that lives."""
+    alive = weakref.ref(watched)
 
-    def look(read: Callable[[Gauged], int]) -> list[Callable[..., Iterable[Observation]]]:
+    def look(read: Read[T]) -> Observers:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             found = alive()
             return [] if found is None else [Observation(read(found), labels)]
 
         return [observe]
 
+    return look
+
+
+def watch(meter: Meter, store: Gauged, labels: Mapping[str, str]) -> None:
+    """Let instruments of *meter* look at *store* for as long as it lives."""
+    look = looking_at(store, labels)
     meter.create_observable_gauge(
         "jv_session.store.degraded",
         look(lambda store: int(store.degraded)),

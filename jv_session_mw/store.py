@@ -24,7 +24,7 @@ from jv_session_mw.errors import (
 )
 from jv_session_mw.health import StoreHealth
 from jv_session_mw.inflight import InFlight
-from jv_session_mw.keys import decode_key, encode_key
+from jv_session_mw.keys import decode_key
 from jv_session_mw.plain import PlainView
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
@@ -174,7 +174,7 @@ class ConversationStore(Generic[S]):
         """Delete every conversation of this prefix, and return how many there were."""
         keys = await self._keys()
         for at in range(0, len(keys), AT_ONCE):
-            batch = [self._channel_of(decode_key(key)[0], key) for key in keys[at : at + AT_ONCE]]
+            batch = [self._channel_of(key) for key in keys[at : at + AT_ONCE]]
             await asyncio.gather(*(channel.delete(self._time()) for channel in batch))
         return len(keys)
 
@@ -226,7 +226,9 @@ class ConversationStore(Generic[S]):
     def _channel(self, id: str, owner: str | None) -> Channel:
         if not isinstance(id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("the id", "give a string")
-        return self._channel_of(id, encode_key(id, owner))
+        return self._terms.channel(id, owner, context.get_current())
 
-    def _channel_of(self, id: str, key: str) -> Channel:
-        return Channel(self._backend, self.telemetry, context.get_current(), id, key)
+    def _channel_of(self, key: str) -> Channel:
+        """Return the line to what is stored under *key*, also where no id leads to it any more."""
+        id, owner = decode_key(key)
+        return Channel(self._backend, self.telemetry, context.get_current(), id, key, owner=owner)

@@ -1,15 +1,15 @@
 """The span and the metrics around every call of a tracker to its database."""
 
 import time
-import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
+from jv_session_mw.gauges import looking_at
 from jv_session_mw.telemetry import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
 from jv_session_mw.tracking.write_behind import TrackerStats
 from jv_session_mw.version import __version__
@@ -77,24 +77,16 @@ class TrackerTelemetry:
 
     def watch(self, tracker: Counted) -> None:
         """Let the observable instruments look at *tracker* for as long as it lives."""
-        alive, labels = weakref.ref(tracker), self._labels
-
-        def look(read: Callable[[TrackerStats], int]) -> list[Callable[..., Iterable[Observation]]]:
-            def observe(_: CallbackOptions) -> Iterable[Observation]:
-                found = alive()
-                return [] if found is None else [Observation(read(found.stats), labels)]
-
-            return [observe]
-
+        look = looking_at(tracker, self._labels)
         self._meter.create_observable_gauge(
             "jv_session.tracking.pending",
-            look(lambda stats: stats.pending),
+            look(lambda tracker: tracker.stats.pending),
             unit="{session}",
             description="Chat sessions whose activity waits to be written.",
         )
         self._meter.create_observable_counter(
             "jv_session.tracking.dropped",
-            look(lambda stats: stats.dropped),
+            look(lambda tracker: tracker.stats.dropped),
             unit="{session}",
             description="Chat sessions whose activity is lost.",
         )
