@@ -1,14 +1,11 @@
 """Who may do what: the service role all, a user may read the own rows, and others nothing."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from postgrest import APIError
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from jv_session_mw.tracking import SupabaseSessionTracker
 from jv_session_mw.tracking.migrations import migrations
@@ -16,6 +13,7 @@ from tests.gateway import Gateway, key_of
 from tests.postgres import KINDS, PostgresServer
 from tests.projects import TABLES, TRACKED, Database, Databases
 from tests.tracking.conftest import supabase
+from tests.tracking.projects import client_of
 
 DENIED = {"42501", "PGRST202"}
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -58,13 +56,6 @@ ATTACKERS = {
     "mallory": key_of("authenticated", sub="mallory"),
     "alice": key_of("authenticated", sub="alice"),
 }
-
-
-@asynccontextmanager
-async def client_of(gateway: Gateway, key: str) -> AsyncGenerator[AsyncClient]:
-    async with httpx.AsyncClient() as http:
-        options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False)
-        yield await acreate_client(gateway.url, key, options)
 
 
 @pytest.fixture
