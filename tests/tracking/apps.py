@@ -127,3 +127,8 @@ def tracked(
 def tracked_app() -> FastAPI:
     """Return what a server process runs: store and project are those of the environment."""
     return tracked(SupabaseSessionTracker(flush_interval=0.5))
+
+
+def seldom_written_app() -> FastAPI:
+    """Return the same, which writes nothing by itself while a test runs."""
+    return tracked(SupabaseSessionTracker(flush_interval=3600))

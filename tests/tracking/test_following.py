@@ -10,6 +10,9 @@ from starlette.testclient import TestClient
 
 from jv_session_mw import (
     ConfigurationError,
+    Conversation,
+    ConversationConflict,
+    ConversationGone,
     ConversationMiddleware,
     MemoryConversationStore,
 )
@@ -18,6 +21,7 @@ from jv_session_mw.tracking import (
     SessionTracker,
     TrackPolicy,
 )
+from jv_session_mw.tracking.following import Following
 from tests.tracking.apps import KEYS, chat, tracked
 from tests.tracking.chatting import ALICE, Chat, chatting, none, only
 
@@ -65,6 +69,29 @@ async def test_the_count_is_what_was_said_less_what_was_taken_back(
         assert (await only(tracker)).message_count == 0
         await chat.say()
         assert (await only(tracker)).message_count == 2
+
+
+async def test_a_turn_that_was_not_stored_is_not_counted(tracker: SessionTracker) -> None:
+    async with MemoryConversationStore(on_conflict="reject") as store:
+
+        async def held(value: int) -> Conversation:
+            conversation = store.conversation("s", ALICE)
+            conversation.followed_by(Following(tracker, TrackPolicy()))
+            await conversation.load()
+            conversation.state["n"] = value
+            conversation.messages.append({"role": "user", "content": "hello"})
+            return conversation
+
+        first, second = await held(1), await held(2)
+        await first.save()
+        with pytest.raises(ConversationConflict):
+            await second.save()
+        assert (await only(tracker)).message_count == 1
+        late = await held(3)
+        await store.delete("s", owner=ALICE)
+        with pytest.raises(ConversationGone):
+            await late.save()
+        assert (await only(tracker)).message_count == 1
 
 
 async def test_each_owner_and_each_visitor_has_sessions_of_their_own(

@@ -13,8 +13,9 @@ from tests.promises.serving import KINDS, WebServer
 from tests.servers import RedisServer
 from tests.tracking.apps import KEYS
 
-Start = Callable[[str], WebServer]
+Start = Callable[..., WebServer]
 APP = "tests.tracking.apps:tracked_app"
+SELDOM = "tests.tracking.apps:seldom_written_app"
 TURNS = 40
 
 
@@ -23,14 +24,14 @@ def start(valkey: RedisServer, gateway: Gateway) -> Generator[Start]:
     """Start a server of this kind, whose tracker writes through `gateway`."""
     started: list[WebServer] = []
 
-    def make(kind: str) -> WebServer:
+    def make(kind: str, app: str = APP) -> WebServer:
         environ = {
             "REDIS_URL": valkey.url,
             "JV_SESSION_SECRET_KEYS": KEYS[0],
             "SUPABASE_URL": gateway.url,
             "SUPABASE_SERVICE_KEY": key_of("service_role"),
         }
-        server = WebServer(kind, APP, environ)
+        server = WebServer(kind, app, environ)
         started.append(server)
         server.start()
         return server
@@ -77,7 +78,7 @@ async def until_written(database: Database, sessions: int, messages: int) -> Non
 async def test_sigterm_loses_nothing(
     start: Start, client: httpx.AsyncClient, database: Database, kind: str
 ) -> None:
-    server = await asyncio.to_thread(start, kind)
+    server = await asyncio.to_thread(start, kind, SELDOM)
     await turns(client, server, TURNS)
     server.terminate()
     await asyncio.to_thread(server.wait)
@@ -88,10 +89,11 @@ async def test_sigterm_loses_nothing(
 async def test_sigterm_writes_what_a_server_has_that_waits_for_its_streams(
     start: Start, client: httpx.AsyncClient, database: Database, kind: str
 ) -> None:
-    server = await asyncio.to_thread(start, kind)
+    server = await asyncio.to_thread(start, kind, SELDOM)
     url = f"http://127.0.0.1:{server.port}/hold?text=hello"
     async with client.stream("POST", url, headers={"x-owner": "user"}) as answer:
-        await anext(answer.aiter_text())
+        pieces = answer.aiter_text()  # which hangs up when nobody holds it any more
+        await anext(pieces)
         server.terminate()
         await until_written(database, 1, 2)  # the question, and the answer as far as it had come
         server.kill()

@@ -37,6 +37,8 @@ async def test_activity_creates_a_session_and_counts(tracker: SessionTracker) ->
     tracker.touch("s", owner=ALICE, messages=-1, refs={"lead": None})
     third = await tracker.get("s", owner=ALICE)
     assert (third.message_count, third.refs) == (4, {"trip": "T2"})
+    tracker.touch("s", owner=ALICE, messages=-9)
+    assert (await tracker.get("s", owner=ALICE)).message_count == 0
 
 
 async def test_the_first_words_are_the_title_and_a_rename_stays(tracker: SessionTracker) -> None:
