@@ -130,14 +130,21 @@ class Exchange:
         anyio's scopes here, and from a server that cancels again by the store's own shutdown,
         which waits for the task.
         """
-        if self._checkpoints is not None:
-            self.end_checkpoints()
-        self.conversation.interrupt_replies()
-        if not self.conversation.may_be_unsaved:
+        self.end_checkpoints()
+        conversation = self.conversation
+        conversation.interrupt_replies()
+        if conversation.is_as_stored() or not conversation.may_be_unsaved:
+            return
+        if self._forgoes_rest():
+            conversation.discard()
             return
         last = self.policy.inflight.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):
             await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
+
+    def _forgoes_rest(self) -> bool:
+        """Whether what is not saved yet is dropped, since nobody could ever ask for it."""
+        raise NotImplementedError
 
     async def _commit_last(self) -> None:
         self.deadline = Deadline(self.policy.seconds)  # the client does not wait for this one

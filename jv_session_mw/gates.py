@@ -12,6 +12,7 @@ from jv_session_mw.exchange import Exchange
 logger = logging.getLogger("jv_session_mw")
 
 NO_BODY = frozenset({204, 205, 304})
+CONTENT_LENGTH = b"content-length"
 
 
 class HttpExchange(Exchange):
@@ -23,6 +24,7 @@ class HttpExchange(Exchange):
     """
 
     _start: Message | None = None
+    _streams = False
     _expects_trailers = False
     _ended = False
     _token_is_out = False
@@ -33,7 +35,8 @@ class HttpExchange(Exchange):
             return  # refused already: the app's own answer is not true any more
         if message["type"] == "http.response.start":
             self._start = message
-            if _is_stream(message):
+            self._streams = _is_stream(message)
+            if self._streams:
                 await self._begin(message)
             return
         start, last = self._start, self._is_last(message) and not self._ended
@@ -61,13 +64,16 @@ class HttpExchange(Exchange):
         if self._start is not None:  # the app has ended without a body
             with suppress(SessionError):  # which is the failure of this exchange
                 await self._begin(self._start)
-        if self.started and not self._token_is_out and self.conversation.may_be_unsaved:
-            logger.warning(
-                "changes of a new conversation came after a response without its token, and were "
-                "dropped: nobody could ever ask for them. Read conversation.id in the endpoint"
-            )
-            self.conversation.discard()
         await super().finish()
+
+    def _forgoes_rest(self) -> bool:
+        if self._token_is_out or not self.started:
+            return False
+        logger.warning(
+            "changes of a new conversation came after a response without its token, and were "
+            "dropped: nobody could ever ask for them. Read conversation.id in the endpoint"
+        )
+        return True
 
     async def _begin(self, start: Message) -> None:
         self._start = None
@@ -77,9 +83,9 @@ class HttpExchange(Exchange):
             await self._commit_beginning()
         self.started = True
         self._expects_trailers = bool(start.get("trailers"))
-        self._token_is_out = self._needs_token(start)
+        self._token_is_out = self._needs_token(start["status"])
         await self.forward(self.with_token(start) if self._token_is_out else start)
-        if _is_stream(start):
+        if self._streams:
             self.begin_checkpoints()
 
     async def _commit_beginning(self) -> None:
@@ -113,18 +119,18 @@ class HttpExchange(Exchange):
         body = kind in ("http.response.body", "http.response.zerocopysend")
         return body and not message.get("more_body", False)
 
-    def _needs_token(self, message: Message) -> bool:
+    def _needs_token(self, status: int) -> bool:
         conversation = self.conversation
         if conversation.known or conversation.deleted or conversation.version:
             return True
         if conversation.asked_for_id:
             return True
-        if message["status"] >= 400:
+        if status >= 400:
             return False
         # A body of unknown length is still to be written, and may change the conversation. So may
         # a background task, if the handler took the conversation and has not looked at it yet.
         # Who only read it for a finished answer gets no token.
-        return _is_stream(message) or (conversation.handed_out and not conversation.touched)
+        return self._streams or (conversation.handed_out and not conversation.touched)
 
 
 class SocketExchange(Exchange):
@@ -160,11 +166,10 @@ class SocketExchange(Exchange):
         self.closed = message["type"] == "websocket.disconnect"
         return message
 
-    async def finish(self) -> None:
+    def _forgoes_rest(self) -> bool:
+        # Refused before its token went out: nobody could ask for it.
         conversation = self.conversation
-        if not (self.started or conversation.known or conversation.asked_for_id):
-            conversation.discard()  # refused before its token went out: nobody could ask for it
-        await super().finish()
+        return not (self.started or conversation.known or conversation.asked_for_id)
 
     async def _end_turn(self) -> None:
         if not self._in_turn:
@@ -184,4 +189,7 @@ class SocketExchange(Exchange):
 def _is_stream(message: Message) -> bool:
     if message["status"] in NO_BODY or message["status"] >= 300:
         return False
-    return b"content-length" not in {name.lower() for name, _ in message.get("headers", ())}
+    for name, _ in message.get("headers", ()):
+        if name == CONTENT_LENGTH or name.lower() == CONTENT_LENGTH:
+            return False
+    return True

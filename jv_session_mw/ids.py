@@ -1,6 +1,7 @@
 """Mint, sign, verify: the id names a conversation inside, the token is what a client holds."""
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ class TokenSigner:
         self._signer = _signer(oldest_first, salt)
         self._newest = _signer(oldest_first[-1:], salt)
         self._rotates = len(keys) > 1
-        self._max_age = max_age
+        self._max_age = math.inf if max_age is None else max_age
         self._clock = clock
         self._unsign = lru_cache(REMEMBERED_TOKENS)(self._unsigned)
 
@@ -77,7 +78,7 @@ class TokenSigner:
         age = self._clock() - issued
         if age < -CLOCK_SKEW_SECONDS:
             return None
-        if self._max_age is not None and age > self._max_age + CLOCK_SKEW_SECONDS:
+        if age > self._max_age + CLOCK_SKEW_SECONDS:
             return None
         return identity
 

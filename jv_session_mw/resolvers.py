@@ -55,7 +55,8 @@ class Header:
         self._raw = name.lower().encode()
 
     def candidates(self, headers: RawHeaders) -> list[str]:
-        return _readable(_values_of(self._raw, headers))
+        values = _values_of(self._raw, headers)
+        return _readable(values) if values else []
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
         return self._raw, token.encode()
@@ -91,8 +92,8 @@ class Cookie:
             return []
         found: list[bytes] = []
         for pair in b";".join(values).split(b";"):
-            name, equals, value = pair.partition(b"=")
-            if equals and name.strip() == self._raw:
+            name, _, value = pair.partition(b"=")
+            if name.strip() == self._raw:
                 found.append(value.strip().strip(b'"'))
         return _readable(found)
 
@@ -112,10 +113,11 @@ def _values_of(wanted: bytes, headers: RawHeaders) -> list[bytes]:
 
 
 def _readable(found: list[bytes]) -> list[str]:
-    if not found or len(found) > MAX_CANDIDATES:
+    if len(found) > MAX_CANDIDATES:
         return []
-    texts = [value.decode("ascii") for value in found if value.isascii()]
-    return list(dict.fromkeys(text for text in texts if 0 < len(text) <= MAX_TOKEN_LENGTH))
+    readable = [v for v in found if 0 < len(v) <= MAX_TOKEN_LENGTH and v.isascii()]
+    texts = [value.decode() for value in readable]
+    return texts if len(texts) < 2 else list(dict.fromkeys(texts))
 
 
 def _checked(kind: str, name: str) -> str:

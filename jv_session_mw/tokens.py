@@ -35,16 +35,16 @@ class Tokens:
     def read(self, headers: RawHeaders) -> Presented:
         """Return what verifies. Nothing that a client sends makes this raise."""
         for resolver in self._resolvers:
-            verified: dict[str, Presented] = {}
+            found = NOTHING
             for token in resolver.candidates(headers):
                 identity = self._signer.verify(token)
-                if identity is not None:
-                    presented = Presented(identity.id, token, resolver, identity.stale)
-                    verified[identity.id] = presented
-            if len(verified) == 1:
-                return verified.popitem()[1]
-            if verified:
-                return NOTHING
+                if identity is None:
+                    continue
+                if found.id not in (None, identity.id):
+                    return NOTHING
+                found = Presented(identity.id, token, resolver, identity.stale)
+            if found is not NOTHING:
+                return found
         return NOTHING
 
     def issue(self, id: str, presented: Presented) -> list[tuple[bytes, bytes]]:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-from jv_session_mw.backends.entry import Entry, measured
+from jv_session_mw.backends.entry import Entry
 
 
 class Bounded:
@@ -46,11 +46,8 @@ class Bounded:
         if entry is not None:
             self.size -= entry.size
 
-    def measure(self, key: str, entry: Entry) -> None:
-        """Weigh *entry* again."""
-        self.grow(key, entry, measured(entry) - entry.size)
-
     def grow(self, key: str, entry: Entry, by: int) -> None:
+        """Note that *entry* takes so many bytes more than before."""
         if self._by_key.get(key) is entry:  # it may have been dropped meanwhile
             entry.size += by
             self._resize(by)

@@ -1,5 +1,7 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
@@ -45,6 +47,7 @@ def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
         messages=list(snapshot.messages.values),
         next_seq=numbers[-1] + 1 if numbers else 1,
         unseen=snapshot.total - len(numbers),
+        size=weight(snapshot),
     )
 
 
@@ -61,33 +64,32 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
     )
 
 
-def measured(entry: Entry) -> int:
-    """Return the bytes that *entry* takes, by estimate."""
-    size = ENTRY_OVERHEAD_BYTES
-    size += sum(map(len, entry.fields)) + sum(map(len, entry.fields.values()))
-    size += sum(map(len, entry.messages))
-    return size + ITEM_OVERHEAD_BYTES * (len(entry.fields) + len(entry.messages))
-
-
 def weight(snapshot: Snapshot) -> int:
-    """Return the bytes that *snapshot* takes, by the same estimate."""
+    """Return the bytes that *snapshot* takes, by estimate."""
     fields, values = snapshot.fields, snapshot.messages.values
-    size = ENTRY_OVERHEAD_BYTES + ITEM_OVERHEAD_BYTES * (len(fields) + len(values))
-    return size + sum(map(len, fields)) + sum(map(len, fields.values())) + sum(map(len, values))
+    size = ENTRY_OVERHEAD_BYTES + ITEM_OVERHEAD_BYTES * len(fields) + size_of(values)
+    return size + sum(map(len, fields)) + sum(map(len, fields.values()))
+
+
+def size_of(messages: Sequence[bytes]) -> int:
+    """Return the bytes that *messages* take, by the same estimate."""
+    return ITEM_OVERHEAD_BYTES * len(messages) + sum(map(len, messages))
 
 
 def conflicts(entry: Entry, changes: Changes) -> list[str]:
     """Name the fields and messages that are not what *changes* rest on."""
-    found = [name for name, put in changes.fields.items() if _collides(entry.fields.get(name), put)]
-    found += [
-        name for name, base in changes.removed.items() if entry.fields.get(name, base) != base
-    ]
-    stored = dict(zip(entry.numbers, entry.messages, strict=True)) if changes.replaced else {}
-    found += [
-        f"messages#{seq}"
-        for seq, put in changes.replaced.items()
-        if _collides(stored.get(seq), put)
-    ]
+    fields, found = entry.fields, list[str]()
+    for name, put in changes.fields.items():
+        if _collides(fields.get(name), put):
+            found.append(name)
+    for name, base in changes.removed.items():
+        if fields.get(name, base) != base:
+            found.append(name)
+    if changes.replaced:
+        stored = dict(zip(entry.numbers, entry.messages, strict=True))
+        for seq, put in changes.replaced.items():
+            if _collides(stored.get(seq), put):
+                found.append(f"messages#{seq}")
     return found
 
 
@@ -101,14 +103,36 @@ def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
     del entry.commits[:-REMEMBERED_COMMITS]
 
 
-def rewrite(entry: Entry, changes: Changes) -> bool:
-    """Apply all that is not an append, and say whether there was any."""
+def rewrite(entry: Entry, changes: Changes) -> int:
+    """Apply all that is not an append, and return the bytes by which *entry* has grown.
+
+    Only what is touched is weighed: a turn costs the same however long the log is.
+    """
+    fields, grown = entry.fields, 0
     for name, put in changes.fields.items():
-        entry.fields[name] = put.value
+        stored = fields.get(name)
+        grown += len(put.value)
+        grown += ITEM_OVERHEAD_BYTES + len(name) if stored is None else -len(stored)
+        fields[name] = put.value
     for name in changes.removed:
-        entry.fields.pop(name, None)
-    if not (changes.cleared or changes.replaced or changes.dropped):
-        return bool(changes.fields or changes.removed)
+        stored = fields.pop(name, None)
+        if stored is not None:
+            grown -= ITEM_OVERHEAD_BYTES + len(name) + len(stored)
+    if changes.edits_log():
+        grown -= size_of(entry.messages)
+        _edit_log(entry, changes)
+        grown += size_of(entry.messages)
+    return grown
+
+
+def keep_last(entry: Entry, count: int) -> int:
+    """Drop all messages but the last *count*, and return the bytes by which *entry* has grown."""
+    size = size_of(entry.messages[:-count])
+    del entry.numbers[:-count], entry.messages[:-count]
+    return -size
+
+
+def _edit_log(entry: Entry, changes: Changes) -> None:
     if changes.cleared:
         entry.unseen = 0
     dropped = set(changes.dropped)
@@ -119,4 +143,3 @@ def rewrite(entry: Entry, changes: Changes) -> bool:
     ]
     entry.numbers = [number for number, _ in left]
     entry.messages = [message for _, message in left]
-    return True

@@ -8,13 +8,13 @@ from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
     ELSEWHERE,
     ENTRY_OVERHEAD_BYTES,
-    ITEM_OVERHEAD_BYTES,
     Entry,
     conflicts,
     entry_of,
-    measured,
+    keep_last,
     remember,
     rewrite,
+    size_of,
     snapshot_of,
 )
 from jv_session_mw.backends.tombstones import Tombstones
@@ -147,7 +147,6 @@ class MemoryBackend:
         expires, dies = now + snapshot.ttl_ms / 1000, self._end_of_life(snapshot.created_ms, now)
         entry = entry_of(snapshot, expires, dies)
         entry.commits.extend(commits)
-        entry.size = measured(entry)
         self._entries.put(key, entry)
 
     def forget(self, key: str) -> None:
@@ -230,8 +229,7 @@ class MemoryBackend:
         self._refresh(entry, at)
         remember(entry, changes, outcome)
         if len(entry.messages) > 2 * window > 0:
-            del entry.numbers[:-window], entry.messages[:-window]
-            self._entries.measure(key, entry)
+            self._entries.grow(key, entry, keep_last(entry, window))
         entry.unseen = outcome.total - len(entry.messages)
 
     def _create(self, key: str, birth: str) -> Entry:
@@ -268,22 +266,17 @@ class MemoryBackend:
 
     def _change(self, key: str, entry: Entry, changes: Changes) -> int:
         """Do to *entry* what *changes* say, and return the number of the first new message."""
-        rewritten = rewrite(entry, changes)
+        grown = rewrite(entry, changes) + size_of(changes.appended)
         first_seq = entry.next_seq
         entry.next_seq += len(changes.appended)
         entry.numbers += range(first_seq, entry.next_seq)
         entry.messages += changes.appended
         most = self.rules.max_messages
         if 0 < most < len(entry.messages):
-            del entry.numbers[:-most], entry.messages[:-most]
-            rewritten = True
+            grown += keep_last(entry, most)
         entry.version += 1
         self._refresh(entry)
-        if rewritten:
-            self._entries.measure(key, entry)
-        else:
-            added = ITEM_OVERHEAD_BYTES * len(changes.appended) + sum(map(len, changes.appended))
-            self._entries.grow(key, entry, added)
+        self._entries.grow(key, entry, grown)
         return first_seq
 
     def _end_of_life(self, created_ms: int, now: float) -> float:

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from jv_session_mw.backends.entry import weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot, Stretch
 from tests.backends.harness import (
@@ -235,6 +236,21 @@ class Bounds(RuleBasedStateMachine):
             changes.fields["f"] = Put(b"y" * size)
         self.memory.apply(key, changes)
 
+    @rule(key=keys, size=sizes, edit=st.sampled_from(["replace", "drop", "clear"]))
+    def edit(self, key: str, size: int, edit: str) -> None:
+        numbers = self.memory.snapshot(key, 0).messages.numbers
+        if not numbers:
+            return
+        changes = appends(0, b"x" * size)
+        changes.removed["f"] = b""
+        if edit == "replace":
+            changes.replaced[numbers[0]] = Put(b"z" * size)
+        elif edit == "drop":
+            changes.dropped.append(numbers[0])
+        else:
+            changes.cleared = numbers[-1]
+        self.memory.apply(key, changes)
+
     @rule(key=keys, size=sizes, count=st.integers(0, 6))
     def follow(self, key: str, size: int, count: int) -> None:
         outcome = Outcome("committed", 2, 5, TTL_MS, 50, 40)
@@ -267,7 +283,8 @@ class Bounds(RuleBasedStateMachine):
         for memory, most, bound in ((self.memory, 3, 4_000), (self.other, 2, 3_000)):
             assert len(memory) <= most
             assert 0 <= memory.size <= bound
-            assert (memory.size == 0) == (len(memory) == 0)
+            held = [memory.snapshot(key, 0) for key in ("a", "b", "c", "d") if key in memory]
+            assert memory.size == sum(map(weight, held))
 
     def teardown(self) -> None:
         for key in ("a", "b", "c", "d"):
