@@ -5,7 +5,7 @@ from opentelemetry.context import Context
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.telemetry import StoreCall, Telemetry
+from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 
 class Channel:
@@ -43,8 +43,8 @@ class Channel:
             snapshot = await self._backend.load(self.key, window, deadline.left)
             result = "hit" if snapshot.version else "miss"
             call.finished(result, snapshot.version, snapshot.ttl_ms)
-            if call.recording:
-                call.sized(_size(snapshot))
+            if call.recorded is not None:
+                call.recorded.set_attribute(SIZE, _size(snapshot))
             if snapshot.fallback:
                 call.fell_back(snapshot.fallback)
         return snapshot

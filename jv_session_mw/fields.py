@@ -36,9 +36,8 @@ class Fields(Generic[S]):
         self._codec = codec
         self._kind = kind
         self._stored = stored
-        names = tuple(stored)
-        values = codec.decode_all(tuple(stored.values()), lambda at: f"state.{names[at]}")
-        self.state = kind.build(dict(zip(names, values, strict=True)))
+        values = codec.decode_all(list(stored.values()), lambda at: f"state.{list(stored)[at]}")
+        self.state = kind.build(dict(zip(stored, values, strict=True)))
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = kind.explode(self.state)
         whole = print_of(now)
@@ -71,7 +70,8 @@ class Fields(Generic[S]):
             if print is not None and print == old:
                 continue
             try:
-                self._collect_field(name, value, changes, sure=None not in (print, old))
+                sure = print is not None and old is not None
+                self._collect_field(name, value, changes, sure=sure)
             except UnsupportedValue as error:
                 refused.append(error)
                 now[name] = old

@@ -39,4 +39,7 @@ def value_of(print: bytes) -> object:
 
 def prints_of(values: Mapping[str, object]) -> dict[str, bytes | None]:
     """Return the fingerprint of each of *values* by its name."""
-    return {name: print_of(value) for name, value in values.items()}
+    try:
+        return {name: _dumps(value, VERSION) for name, value in values.items()}
+    except ValueError:
+        return {name: print_of(value) for name, value in values.items()}

@@ -3,6 +3,7 @@
 import logging
 import time
 import weakref
+from collections.abc import Coroutine
 from typing import Any, Generic
 
 from opentelemetry.context import Context
@@ -95,13 +96,13 @@ class HeldConversation(Generic[S]):
         """Whether nobody knows yet what became of a commit that was sent."""
         return self._copy.is_unsure
 
-    async def commit(self, deadline: Deadline) -> None:
+    def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store what has changed; nothing at all when a value is refused."""
-        await self._commits.run(lambda: self.channel, deadline, strictly)
+        return self._commits.run(lambda: self.channel, deadline, strictly)
 
-    async def commit_rest(self, deadline: Deadline) -> None:
+    def commit_rest(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store all that can be stored, then raise for a value that was refused."""
-        await self._commits.run(lambda: self.channel, deadline, leniently)
+        return self._commits.run(lambda: self.channel, deadline, leniently)
 
     def followed_by(self, follower: Follower) -> None:
         """Let *follower* be told of each commit from now on."""

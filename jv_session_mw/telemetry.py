@@ -111,7 +111,7 @@ class Telemetry:
         started = time.perf_counter()
         if self._traces or (started >= self._look_at and self._finds_sdk(started)):
             return StoreCall(self, operation, deadline, started, self._span(operation, id, parent))
-        return StoreCall(self, operation, deadline, started)
+        return StoreCall(self, operation, deadline, started, None)
 
     def name_span(self, id: str, of: context.Context) -> None:
         """Put the id's name on the server's span, so that one query finds all turns."""
@@ -171,9 +171,6 @@ class Current(NamedTuple):
     recording: bool
 
 
-NOTHING = Current(trace.INVALID_SPAN, None, False)
-
-
 class StoreCall:
     """The span and the clock around one store call.
 
@@ -184,8 +181,7 @@ class StoreCall:
     """
 
     __slots__ = (
-        "_deadline", "_detach", "_operation", "_started", "_telemetry", "recording", "result",
-        "span",
+        "_current", "_deadline", "_operation", "_started", "_telemetry", "recorded", "result",
     )  # fmt: skip
 
     def __init__(
@@ -194,14 +190,15 @@ class StoreCall:
         operation: str,
         deadline: Deadline,
         started: float,
-        current: Current = NOTHING,
+        current: Current | None,
     ) -> None:
         self._telemetry = telemetry
         self._operation = operation
         self._deadline = deadline
         self._started = started
+        self._current = current
+        self.recorded = current.span if current is not None and current.recording else None
         self.result = ""
-        self.span, self._detach, self.recording = current
 
     def __enter__(self) -> Self:
         return self
@@ -214,49 +211,44 @@ class StoreCall:
     ) -> None:
         seconds = time.perf_counter() - self._started
         self._deadline.left -= seconds
-        if self._detach is not None:
-            context.detach(self._detach)
-        failure = "" if kind is None else self._failure(kind)
-        if self.recording and self.result:
-            self.span.set_attribute(RESULT.format(operation=self._operation), self.result)
-        self.span.end()
+        failure = "" if kind is None else f"{kind.__module__}.{kind.__qualname__}"
+        if self._current is not None:
+            self._end(self._current, kind, failure)
         self._telemetry.measured(self._operation, seconds, self.result, failure)
 
     def finished(self, result: str, version: int, ttl_ms: int) -> None:
         """Say what came of the call."""
         self.result = result
-        if not self.recording:
+        if self.recorded is None:
             return
-        self.span.set_attribute(TTL, ttl_ms / 1000)
+        self.recorded.set_attribute(TTL, ttl_ms / 1000)
         if version:
-            self.span.set_attribute(VERSION, version)
-
-    def sized(self, size: int) -> None:
-        """Say how many bytes were loaded."""
-        self.span.set_attribute(SIZE, size)
+            self.recorded.set_attribute(VERSION, version)
 
     def fell_back(self, reason: str) -> None:
         """Say that memory answered. A handled fallback is no error."""
         self._telemetry.fell_back(reason)
-        if self.recording:
-            self.span.set_attribute(FALLBACK, True)
-            self.span.set_attribute(FALLBACK_REASON, reason)
-            self.span.set_attribute(SERVED_BY, "memory")
-            self.span.add_event(FALLBACK_EVENT, {FALLBACK_REASON: reason})
+        if self.recorded is not None:
+            self.recorded.set_attribute(FALLBACK, True)
+            self.recorded.set_attribute(FALLBACK_REASON, reason)
+            self.recorded.set_attribute(SERVED_BY, "memory")
+            self.recorded.add_event(FALLBACK_EVENT, {FALLBACK_REASON: reason})
 
     def collided(self, fields: int) -> None:
         """Say that *fields* values were not those that this save was based on."""
         self._telemetry.collided(fields)
-        if self.recording:
-            self.span.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
+        if self.recorded is not None:
+            self.recorded.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
 
-    def _failure(self, kind: type[BaseException]) -> str:
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        if not self.recording:
-            return name
-        if issubclass(kind, Exception):
-            self.span.set_attribute(ERROR_TYPE, name)
-            self.span.set_status(StatusCode.ERROR)  # no message: it may hold keys
-        else:
-            self.span.set_attribute(CANCELLED, True)
-        return name
+    def _end(self, current: Current, kind: type[BaseException] | None, failure: str) -> None:
+        if current.token is not None:
+            context.detach(current.token)
+        span = current.span
+        if kind is not None and issubclass(kind, Exception):
+            span.set_attribute(ERROR_TYPE, failure)
+            span.set_status(StatusCode.ERROR)  # no message: it may hold keys
+        elif kind is not None:
+            span.set_attribute(CANCELLED, True)
+        if self.result:
+            span.set_attribute(RESULT.format(operation=self._operation), self.result)
+        span.end()

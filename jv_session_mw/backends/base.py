@@ -1,26 +1,30 @@
 """What the store asks of a backend: bytes in, bytes out, each call atomic."""
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
+
+T = TypeVar("T")
+Call: TypeAlias = Coroutine[Any, Any, T]
 
 
 class Backend(Protocol):
     """Keeps conversations as bytes under keys that the store has already made safe.
 
     *timeout* is in seconds and is a promise: the call has returned or raised by then. A backend
-    that cannot answer raises `StoreUnavailable`; bytes that it cannot make sense of are
-    `UnreadableConversation` and stay as they are. Cancelling a call leaves its outcome open, and
-    nothing else broken.
+    that cannot answer raises `StoreUnavailable`, when it is called or when that is awaited; bytes
+    that it cannot make sense of are `UnreadableConversation` and stay as they are. Cancelling a
+    call leaves its outcome open, and nothing else broken.
     """
 
-    async def open(self, timeout: float) -> None:
+    def open(self, timeout: float) -> Call[None]:
         """Make ready, so that the first request does not pay for it."""
         ...
 
-    async def close(self) -> None: ...
+    def close(self) -> Call[None]: ...
 
-    async def ping(self, timeout: float) -> None:
+    def ping(self, timeout: float) -> Call[None]:
         """Return when the backend answers, else raise `StoreUnavailable`."""
         ...
 
@@ -28,9 +32,9 @@ class Backend(Protocol):
         """Say how it is, by what is known already."""
         ...
 
-    async def load(
+    def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
-    ) -> Snapshot:
+    ) -> Call[Snapshot]:
         """Return fields and the last *window* messages (0: all), in one round trip.
 
         Nothing stored is a snapshot of version 0, never an error. Loading writes nothing. Messages
@@ -38,24 +42,24 @@ class Backend(Protocol):
         """
         ...
 
-    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
+    def older(self, key: str, before: int, count: int, timeout: float) -> Call[Stretch]:
         """Return up to *count* messages before the sequence number *before*, oldest first."""
         ...
 
-    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+    def commit(self, key: str, changes: Changes, timeout: float) -> Call[Outcome]:
         """Apply *changes*, refresh the TTL, and answer; repeating a commit changes nothing."""
         ...
 
-    async def touch(self, key: str, timeout: float) -> int:
+    def touch(self, key: str, timeout: float) -> Call[int]:
         """Refresh the TTL and return it in milliseconds; 0 when there is nothing to refresh."""
         ...
 
-    async def delete(self, key: str, timeout: float) -> bool:
+    def delete(self, key: str, timeout: float) -> Call[bool]:
         """Remove the conversation and leave a tombstone for one TTL; say whether there was one."""
         ...
 
-    async def has(self, key: str, timeout: float) -> bool: ...
+    def has(self, key: str, timeout: float) -> Call[bool]: ...
 
-    async def keys(self, timeout: float) -> list[str]:
+    def keys(self, timeout: float) -> Call[list[str]]:
         """Return the keys of every stored conversation; *timeout* bounds each step of the scan."""
         ...

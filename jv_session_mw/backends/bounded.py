@@ -9,58 +9,58 @@ from jv_session_mw.backends.entry import Entry
 class Bounded:
     """What memory keeps, and what it weighs. An expired entry is dropped when it is met."""
 
-    __slots__ = ("_by_key", "_clock", "_max_bytes", "_max_entries", "size")
+    __slots__ = ("_clock", "_max_bytes", "_max_entries", "by_key", "size")
 
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._by_key: OrderedDict[str, Entry] = OrderedDict()
+        self.by_key: OrderedDict[str, Entry] = OrderedDict()
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self.by_key)
 
     def keys(self) -> list[str]:
-        return [key for key in list(self._by_key) if self.find(key) is not None]
+        return [key for key in list(self.by_key) if self.find(key) is not None]
 
     def find(self, key: str) -> Entry | None:
         """Return the living entry of *key*; that is a use of it."""
-        entry = self._by_key.get(key)
+        entry = self.by_key.get(key)
         if entry is None:
             return None
         if entry.expires <= self._clock():
             self.forget(key)
             return None
-        self._by_key.move_to_end(key)
+        self.by_key.move_to_end(key)
         return entry
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep *entry*, whose size is known."""
         self.forget(key)
-        self._by_key[key] = entry
+        self.by_key[key] = entry
         self._resize(entry.size)
 
     def forget(self, key: str) -> None:
-        entry = self._by_key.pop(key, None)
+        entry = self.by_key.pop(key, None)
         if entry is not None:
             self.size -= entry.size
 
     def grow(self, key: str, entry: Entry, by: int) -> None:
         """Note that *entry* takes so many bytes more than before."""
-        if self._by_key.get(key) is entry:  # it may have been dropped meanwhile
+        if self.by_key.get(key) is entry:  # it may have been dropped meanwhile
             entry.size += by
             self._resize(by)
 
     def drop_oldest(self) -> bool:
         """Drop what was used least recently; say whether there was anything."""
-        if not self._by_key:
+        if not self.by_key:
             return False
-        _, oldest = self._by_key.popitem(last=False)
+        _, oldest = self.by_key.popitem(last=False)
         self.size -= oldest.size
         return True
 
     def _resize(self, by: int) -> None:
         self.size += by
-        while len(self._by_key) > self._max_entries or self.size > self._max_bytes:
+        while len(self.by_key) > self._max_entries or self.size > self._max_bytes:
             self.drop_oldest()

@@ -29,23 +29,21 @@ class Breaker:
 
     def succeeded(self) -> None:
         self._in_row = 0
-        self._count()
+        self._calls += 1
 
     def failed(self) -> None:
-        self._count()
+        # Only a failure looks at the clock: a window without one cannot open anything.
+        now = self._clock()
+        if now - self._since > WINDOW_SECONDS:
+            self._since = now
+            self._calls = self._failures = 0
+        self._calls += 1
         self._in_row += 1
         self._failures += 1
         if self._in_row >= CONSECUTIVE_FAILURES or (
             self._calls >= WINDOW_CALLS and 2 * self._failures >= self._calls
         ):
             self.is_open = True
-
-    def _count(self) -> None:
-        now = self._clock()
-        if now - self._since > WINDOW_SECONDS:
-            self._since = now
-            self._calls = self._failures = 0
-        self._calls += 1
 
 
 class Backoff:

@@ -122,22 +122,25 @@ class Copies:
     def _note(self, key: str, snapshot: Snapshot, commits: list[tuple[str, Outcome]]) -> None:
         seen = self._seen.get(key)
         if seen is None:
-            seen = self._seen[key] = Sight(0, snapshot, weight(snapshot))
-            self._bytes += seen.size
-        else:
-            self._seen.move_to_end(key)
-            held, seen.snapshot = seen.snapshot, snapshot
-            if held.messages is not snapshot.messages or held.fields != snapshot.fields:
-                size = weight(snapshot)
-                self._bytes += size - seen.size
-                seen.size = size
-        seen.at, seen.commits = self._clock(), commits
-        self._trim()
+            size = weight(snapshot)
+            self._seen[key] = Sight(self._clock(), snapshot, size, commits)
+            self._bytes += size
+            self._trim()
+            return
+        self._seen.move_to_end(key)
+        held = seen.snapshot
+        seen.at, seen.snapshot, seen.commits = self._clock(), snapshot, commits
+        if held.messages is not snapshot.messages or held.fields != snapshot.fields:
+            size = weight(snapshot)
+            self._bytes += size - seen.size
+            seen.size = size
+            self._trim()
 
     @property
     def _is_full(self) -> bool:
-        entries, size = len(self._seen) + len(self._memory), self._bytes + self._memory.size
-        return entries > self._max_entries or size > self._max_bytes
+        if self._bytes + self._memory.size > self._max_bytes:
+            return True
+        return len(self._seen) + len(self._memory) > self._max_entries
 
     def _trim(self) -> None:
         while self._is_full:

@@ -3,10 +3,9 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable
 from typing import TypeVar
 
-from jv_session_mw.backends.base import Backend
+from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Backoff, Breaker
 from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
@@ -45,8 +44,8 @@ class GuardedBackend:
         """Whether it does not answer, or does not write."""
         return self.is_out or self._refuses_writes
 
-    async def open(self, timeout: float) -> None:
-        await self._ask(self._backend.open(timeout))
+    def open(self, timeout: float) -> Call[None]:
+        return self._ask(self._backend.open(timeout))
 
     async def close(self) -> None:
         probe, self._probe = self._probe, None
@@ -55,46 +54,48 @@ class GuardedBackend:
             await asyncio.wait({probe})
         await self._backend.close()
 
-    async def ping(self, timeout: float) -> None:
+    def ping(self, timeout: float) -> Call[None]:
         """Ask even while the breaker is open: whoever pings wants to know."""
-        await self._ask(self._backend.ping(timeout))
+        return self._ask(self._backend.ping(timeout))
 
     def condition(self) -> Condition:
         return Condition(last_error=self.last_error)
 
-    async def load(
+    def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
-    ) -> Snapshot:
+    ) -> Call[Snapshot]:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.load(key, window, timeout, known))
+        return self._ask(self._backend.load(key, window, timeout, known))
 
-    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
+    def older(self, key: str, before: int, count: int, timeout: float) -> Call[Stretch]:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.older(key, before, count, timeout))
+        return self._ask(self._backend.older(key, before, count, timeout))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         self._refuse_early(timeout)
         outcome = await self._ask(self._backend.commit(key, changes, timeout))
-        self._wrote()
+        if self._refuses_writes:
+            self._wrote()
         return outcome
 
-    async def touch(self, key: str, timeout: float) -> int:
+    def touch(self, key: str, timeout: float) -> Call[int]:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.touch(key, timeout))
+        return self._ask(self._backend.touch(key, timeout))
 
     async def delete(self, key: str, timeout: float) -> bool:
         self._refuse_early(timeout)
         existed = await self._ask(self._backend.delete(key, timeout))
-        self._wrote()
+        if self._refuses_writes:
+            self._wrote()
         return existed
 
-    async def has(self, key: str, timeout: float) -> bool:
+    def has(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.has(key, timeout))
+        return self._ask(self._backend.has(key, timeout))
 
-    async def keys(self, timeout: float) -> list[str]:
+    def keys(self, timeout: float) -> Call[list[str]]:
         self._refuse_early(timeout)
-        return await self._ask(self._backend.keys(timeout))
+        return self._ask(self._backend.keys(timeout))
 
     def _refuse_early(self, timeout: float) -> None:
         if timeout <= 0:  # the request has spent its time; that says nothing new of the store
@@ -108,7 +109,7 @@ class GuardedBackend:
             retry_after=PROBE_CAP_SECONDS,
         )
 
-    async def _ask(self, call: Awaitable[T]) -> T:
+    async def _ask(self, call: Call[T]) -> T:
         try:
             answer = await call
         except StoreUnavailable as error:
@@ -139,10 +140,9 @@ class GuardedBackend:
         logger.debug("how the conversation store failed", exc_info=error)
 
     def _wrote(self) -> None:
-        if self._refuses_writes:
-            self._refuses_writes = False
-            self.last_error = None
-            logger.info("conversation store writes again")
+        self._refuses_writes = False
+        self.last_error = None
+        logger.info("conversation store writes again")
 
     def _start_probe(self) -> None:
         loop = asyncio.get_running_loop()

@@ -58,9 +58,9 @@ class MemoryBackend:
         return len(self._entries)
 
     def __contains__(self, key: str) -> bool:
-        if not (self._entries or self._tombstones):
-            return False
-        return self._entries.find(key) is not None or self.is_deleted(key)
+        if key in self._entries.by_key and self._entries.find(key) is not None:
+            return True
+        return key in self._tombstones.until and self.is_deleted(key)
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
@@ -107,18 +107,18 @@ async def test_every_call_is_refused_while_the_breaker_is_open(
 ) -> None:
     own_valkey.kill()
     await fail(guard, CONSECUTIVE_FAILURES)
-    calls = [
-        guard.load(KEY, 5, TIMEOUT),
-        guard.older(KEY, 5, 5, TIMEOUT),
-        guard.commit(KEY, sets(a=b"1"), TIMEOUT),
-        guard.touch(KEY, TIMEOUT),
-        guard.delete(KEY, TIMEOUT),
-        guard.has(KEY, TIMEOUT),
-        guard.keys(TIMEOUT),
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: guard.load(KEY, 5, TIMEOUT),
+        lambda: guard.older(KEY, 5, 5, TIMEOUT),
+        lambda: guard.commit(KEY, sets(a=b"1"), TIMEOUT),
+        lambda: guard.touch(KEY, TIMEOUT),
+        lambda: guard.delete(KEY, TIMEOUT),
+        lambda: guard.has(KEY, TIMEOUT),
+        lambda: guard.keys(TIMEOUT),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailable) as refused:
-            await call
+            await call()
         assert refused.value.reason == "breaker_open"
         assert refused.value.retry_after > 0
 
