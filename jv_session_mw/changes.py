@@ -146,6 +146,19 @@ class Outcome(Struct, frozen=True, gc=False):
     fallback: str = ""
     birth: str = ""
 
+    def snapshot(self, fields: dict[str, bytes], messages: Stretch) -> Snapshot:
+        """Return what is stored now, of which *fields* and *messages* are known to whoever asks."""
+        return Snapshot(
+            version=self.version,
+            created_ms=self.created_ms,
+            ttl_ms=self.ttl_ms,
+            total=self.total,
+            fields=fields,
+            messages=messages,
+            fallback=self.fallback,
+            birth=self.birth,
+        )
+
 
 class Condition(Struct, frozen=True, gc=False):
     """How a backend is.
@@ -178,15 +191,7 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
     most = min(window, outcome.total) if window else outcome.total
     if len(messages.values) > most:
         messages = messages[-most:] if most else NO_MESSAGES
-    return Snapshot(
-        version=outcome.version,
-        created_ms=outcome.created_ms,
-        ttl_ms=outcome.ttl_ms,
-        total=outcome.total,
-        fields=changes.applied_to(snapshot.fields),
-        messages=messages,
-        birth=outcome.birth,
-    )
+    return outcome.snapshot(changes.applied_to(snapshot.fields), messages)
 
 
 GONE = Outcome(status="gone")

@@ -5,7 +5,7 @@ from opentelemetry.context import Context
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
+from jv_session_mw.telemetry import SIZE, Telemetry
 
 
 class Channel:
@@ -39,7 +39,7 @@ class Channel:
         self._telemetry.name_span(self.id, self._parent)
 
     async def load(self, window: int, deadline: Deadline) -> Snapshot:
-        with self._call("load", deadline) as call:
+        with self._telemetry.call("load", self.id, self._parent, deadline) as call:
             snapshot = await self._backend.load(self.key, window, deadline.left)
             result = "hit" if snapshot.version else "miss"
             call.finished(result, snapshot.version, snapshot.ttl_ms)
@@ -50,13 +50,13 @@ class Channel:
         return snapshot
 
     async def older(self, before: int, count: int, deadline: Deadline) -> Stretch:
-        with self._call("load", deadline) as call:
+        with self._telemetry.call("load", self.id, self._parent, deadline) as call:
             messages = await self._backend.older(self.key, before, count, deadline.left)
             call.result = "hit" if messages else "miss"
         return messages
 
     async def commit(self, changes: Changes, deadline: Deadline) -> Outcome:
-        with self._call("save", deadline) as call:
+        with self._telemetry.call("save", self.id, self._parent, deadline) as call:
             outcome = await self._backend.commit(self.key, changes, deadline.left)
             result = "written" if outcome.status == "committed" else outcome.status
             call.finished(result, outcome.version, outcome.ttl_ms)
@@ -67,25 +67,22 @@ class Channel:
         return outcome
 
     async def has(self, deadline: Deadline) -> bool:
-        with self._call("has", deadline) as call:
+        with self._telemetry.call("has", self.id, self._parent, deadline) as call:
             found = await self._backend.has(self.key, deadline.left)
             call.result = "hit" if found else "miss"
         return found
 
     async def touch(self, deadline: Deadline) -> int:
-        with self._call("touch", deadline) as call:
+        with self._telemetry.call("touch", self.id, self._parent, deadline) as call:
             ttl_ms = await self._backend.touch(self.key, deadline.left)
             call.finished("refreshed" if ttl_ms else "gone", 0, ttl_ms)
         return ttl_ms
 
     async def delete(self, deadline: Deadline) -> bool:
-        with self._call("delete", deadline) as call:
+        with self._telemetry.call("delete", self.id, self._parent, deadline) as call:
             existed = await self._backend.delete(self.key, deadline.left)
             call.result = "deleted" if existed else "missing"
         return existed
-
-    def _call(self, operation: str, deadline: Deadline) -> StoreCall:
-        return self._telemetry.call(operation, self.id, self._parent, deadline)
 
 
 def _size(snapshot: Snapshot) -> int:

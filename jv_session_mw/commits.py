@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
@@ -12,6 +12,13 @@ from jv_session_mw.follower import Follower, committed
 from jv_session_mw.working_copy import Delta, WorkingCopy
 
 logger = logging.getLogger("jv_session_mw")
+
+
+class HasChannel(Protocol):
+    """What can say where to commit to, which mints an id for a new conversation."""
+
+    @property
+    def channel(self) -> Channel: ...
 
 
 class Commits:
@@ -37,21 +44,20 @@ class Commits:
 
     def none_is_left(self) -> bool:
         """Say, at little cost, that surely there is nothing to commit; in doubt, False."""
-        return not self._lock.locked() and self._copy.is_as_stored()
+        return self._copy.is_as_stored() and not self._lock.locked()
 
-    async def run(
-        self, channel: Callable[[], Channel], deadline: Deadline, judge: Callable[[Delta], None]
-    ) -> None:
-        """Commit until nothing is left; *channel* is asked for only when there is something."""
+    async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
+        """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
+        copy = self._copy
         async with self._lock:
             while True:
-                again = self._copy.is_unsure
-                delta = None if self.closed else self._copy.collect()
+                again = copy.is_unsure
+                delta = None if self.closed else copy.collect()
                 if delta is None:
                     return
                 judge(delta)
                 if not delta.changes.empty():
-                    await self._store(delta, channel(), deadline)
+                    await self._store(delta, to.channel, deadline)
                 if delta.refused:
                     raise delta.refused[0]
                 if not again:
@@ -69,13 +75,14 @@ class Commits:
         except UnreadableConversation:
             self._copy.forget(delta)  # refused before the first write
             raise
-        before = self._copy.snapshot
+        before = self._copy.head.total
         self._copy.absorb(delta, outcome)
-        if outcome.status == "committed" and self.follower is not None:
-            messages = [] if delta.log is None else delta.log.values
-            after = self._copy.snapshot
-            told = committed(delta.changes, before, after, messages)
-            self.follower.committed(channel.id, channel.owner, told)
+        if outcome.status == "committed":
+            if self.follower is not None:
+                messages = [] if delta.log is None else delta.log.values
+                told = committed(delta.changes, before, self._copy.snapshot, messages)
+                self.follower.committed(channel.id, channel.owner, told)
+            return
         if outcome.status == "gone":
             self.closed = True
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")

@@ -66,18 +66,18 @@ class Conversation(HeldConversation[S], Generic[S]):
     @property
     def version(self) -> int:
         """The number of commits so far; 0 for what is not stored yet."""
-        return self._copy.snapshot.version
+        return self._copy.head.version
 
     @property
     def created_at(self) -> datetime | None:
         """When it was first stored, in UTC."""
-        created_ms = self._copy.snapshot.created_ms
+        created_ms = self._copy.head.created_ms
         return datetime.fromtimestamp(created_ms / 1000, UTC) if created_ms else None
 
     @property
     def ttl(self) -> float | None:
         """The seconds that remained at the last load or commit."""
-        return self._copy.snapshot.ttl_ms / 1000 if self.version else None
+        return self._copy.head.ttl_ms / 1000 if self.version else None
 
     @property
     def expires_at(self) -> datetime | None:
@@ -92,7 +92,7 @@ class Conversation(HeldConversation[S], Generic[S]):
     @property
     def degraded(self) -> bool:
         """Whether memory stands in for the store, so that this may not outlive the process."""
-        return bool(self._copy.snapshot.fallback)
+        return bool(self._copy.head.fallback)
 
     def reply(self, role: str = "assistant", **fields: Any) -> Reply:
         """Return a `Reply` that becomes one message of *role* with *fields*.

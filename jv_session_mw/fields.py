@@ -62,27 +62,23 @@ class Fields(Generic[S]):
         whole = print_of(values)
         if whole is not None and whole == self._prints.whole:
             return self._prints
-        names, before, now, refusals = (
-            self._kind.names, self._each_before(), prints_of(values), len(refused),
-        )  # fmt: skip
-        for name, value in values.items():
-            print, old = now[name], before.get(name)
-            if print is not None and print == old:
-                continue
-            try:
-                sure = print is not None and old is not None
-                self._collect_field(name, value, changes, sure=sure)
-            except UnsupportedValue as error:
-                refused.append(error)
-                now[name] = old
+        before, now, refusals = self._each_before(), prints_of(values), len(refused)
+        for name, print in now.items():
+            if print is None or print != before.get(name):
+                try:
+                    self._collect_field(name, values[name], changes, print, before.get(name))
+                except UnsupportedValue as error:
+                    refused.append(error)
+                    now[name] = before.get(name)
+        names = self._kind.names
         if names is not None and changes.fields:
             for name, reason in self._misfits(values, changes).items():
                 del changes.fields[name]
                 refused.append(UnsupportedValue(f"state.{name}", reason))
                 now[name] = before.get(name)
-        for name, data in self._stored.items():
-            if name not in values and (names is None or name in names):
-                changes.removed[name] = data
+        for name in self._stored.keys() - values.keys():
+            if names is None or name in names:
+                changes.removed[name] = self._stored[name]
         return Prints(whole if len(refused) == refusals else None, now)
 
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Prints | None) -> None:
@@ -105,12 +101,14 @@ class Fields(Generic[S]):
             prints.each = prints_of(cast("dict[str, object]", value_of(prints.whole)))
         return prints.each
 
-    def _collect_field(self, name: str, value: object, changes: Changes, *, sure: bool) -> None:
-        """Add what *name* is now; unless it is *sure* to be another value, have a closer look."""
+    def _collect_field(
+        self, name: str, value: object, changes: Changes, now: bytes | None, before: bytes | None
+    ) -> None:
+        """Add *value* as what *name* is; without a fingerprint of both, after a closer look."""
         where = f"state.{name}"
         check_name(name)
         data = self._codec.encode(value, where)
-        seen = None if sure else self._seen.get(name)
+        seen = self._seen.get(name) if now is None or before is None else None
         if seen is None or not self._same(data, seen, where):
             changes.fields[name] = Put(data, self._stored.get(name))
 

@@ -1,8 +1,10 @@
 """Whether plain data is still what it was, told from bytes that cost next to nothing to make."""
 
 import marshal
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 # From version 3 on the bytes depend on who else holds the values.
 VERSION = 2
@@ -11,7 +13,7 @@ _loads = cast("Callable[[bytes], object]", marshal.loads)
 _HEAD = len(_dumps([], VERSION))
 
 
-def fingerprint(values: Sequence[object]) -> bytes | None:
+def fingerprint(values: list[T]) -> bytes | None:
     """Return bytes that are equal for equal *values* of the same types, and for no others.
 
     They tell 1 from True and 1.0, a list from a tuple, and one order of keys from another, at a
@@ -19,7 +21,7 @@ def fingerprint(values: Sequence[object]) -> bytes | None:
     `b`. None for what is not plain: an object of any class that is not a built-in one.
     """
     try:
-        return _dumps(list(values), VERSION)[_HEAD:]
+        return _dumps(values, VERSION)[_HEAD:]
     except ValueError:
         return None
 

@@ -35,9 +35,9 @@ class Follower(Protocol):
 
 
 def committed(
-    changes: Changes, before: Snapshot, after: Snapshot, messages: Sequence[Mapping[str, Any]]
+    changes: Changes, before: int, after: Snapshot, messages: Sequence[Mapping[str, Any]]
 ) -> Committed:
-    """Return what *changes* did to the conversation that was *before* and is *after*."""
+    """Return what *changes* did to the conversation that had *before* messages and is *after*."""
     added = len(changes.appended)
-    removed = len(changes.dropped) + (before.total if changes.cleared else 0)
+    removed = len(changes.dropped) + (before if changes.cleared else 0)
     return Committed(added - removed, len(messages) - added, messages, after)

@@ -60,11 +60,12 @@ class HeldConversation(Generic[S]):
 
     @property
     def channel(self) -> Channel:
-        if self._channel is None:
+        channel = self._channel
+        if channel is None:
             if self._id is None:
                 self._id = ids.mint()
-            self._channel = self._terms.channel(self._id, self.owner, self._parent)
-        return self._channel
+            channel = self._channel = self._terms.channel(self._id, self.owner, self._parent)
+        return channel
 
     @property
     def touched(self) -> bool:
@@ -98,11 +99,11 @@ class HeldConversation(Generic[S]):
 
     def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store what has changed; nothing at all when a value is refused."""
-        return self._commits.run(lambda: self.channel, deadline, strictly)
+        return self._commits.run(self, deadline, strictly)
 
     def commit_rest(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store all that can be stored, then raise for a value that was refused."""
-        return self._commits.run(lambda: self.channel, deadline, leniently)
+        return self._commits.run(self, deadline, leniently)
 
     def followed_by(self, follower: Follower) -> None:
         """Let *follower* be told of each commit from now on."""

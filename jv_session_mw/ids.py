@@ -40,7 +40,7 @@ class TokenSigner:
     turn; the age is looked at each time.
     """
 
-    __slots__ = ("_clock", "_max_age", "_newest", "_rotates", "_signer", "_unsign")
+    __slots__ = ("_clock", "_newest", "_oldest", "_rotates", "_signer", "_unsign")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class TokenSigner:
         self._signer = _signer(oldest_first, salt)
         self._newest = _signer(oldest_first[-1:], salt)
         self._rotates = len(keys) > 1
-        self._max_age = math.inf if max_age is None else max_age
+        self._oldest = math.inf if max_age is None else max_age + CLOCK_SKEW_SECONDS
         self._clock = clock
         self._unsign = lru_cache(REMEMBERED_TOKENS)(self._unsigned)
 
@@ -69,20 +69,16 @@ class TokenSigner:
 
     def verify(self, token: str) -> Identity | None:
         """Return the id of *token*, or None: whatever was not issued here is a miss."""
-        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            return None
         try:
             identity, issued = self._unsign(token)
         except BadData:
             return None
         age = self._clock() - issued
-        if age < -CLOCK_SKEW_SECONDS:
-            return None
-        if age > self._max_age + CLOCK_SKEW_SECONDS:
-            return None
-        return identity
+        return identity if -CLOCK_SKEW_SECONDS <= age <= self._oldest else None
 
     def _unsigned(self, token: str) -> tuple[Identity, float]:
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise BadData("no token that was issued here is as long, or in other letters")
         id, issued = self._signer.unsign(token, return_timestamp=True)
         stale = self._rotates and not self._newest.validate(token)
         return Identity(id.decode(), stale), issued.timestamp()

@@ -27,7 +27,6 @@ class LogEdit(Struct):
     appended: list[bytes] = []
     values: list[Message] = []
     print: bytes | None = None
-    refused: list[SessionError] = []
 
 
 class Log:
@@ -69,26 +68,25 @@ class Log:
     def is_as_stored(self) -> bool:
         """Say, at little cost, that surely nothing was done to the messages; in doubt, False."""
         messages = self.messages
-        return len(messages) == len(self.entries.values) and self._begins_as_it_was(messages)
+        return len(messages) == len(self._values) and self._begins_as_it_was(messages)
 
-    def collect(self, changes: Changes) -> LogEdit | None:
+    def collect(self, changes: Changes, refused: list[SessionError]) -> LogEdit | None:
         """Write into *changes* what was done to the messages; return None for nothing.
 
-        A value that cannot be stored is refused and left for later, with all that was appended
-        after it, so that the order stays. Raises `UnsupportedEdit`.
+        A value that cannot be stored goes into *refused* and is left for later, with all that was
+        appended after it, so that the order stays. Raises `UnsupportedEdit`.
         """
-        messages, count = self.messages, len(self.entries.values)
+        messages, count = self.messages, len(self._values)
         if not count:  # there was nothing to clear, and it shall stay that way
             self._clears = messages.clears
-        if self._begins_as_it_was(messages):
-            if len(messages) == count:
-                return None
-            held = messages.held()
-            edit, fresh = LogEdit(count, self._clears, self.entries), held[count:]
-            edit.values, edit.print = held[:count], self._print
+        if not self._begins_as_it_was(messages):
+            edit, fresh = self._edited(messages.held(), changes, refused)
+        elif len(messages) == count:
+            return None
         else:
-            edit, fresh = self._edited(messages.held(), changes)
-        self._append(fresh, edit)
+            edit, fresh = LogEdit(count, self._clears, self.entries), messages.held(count)
+            edit.values, edit.print = messages.held(0, count), self._print
+        self._append(fresh, edit, refused)
         changes.appended = edit.appended
         return edit
 
@@ -96,7 +94,7 @@ class Log:
         """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
         stored = edit.kept.extended(first_seq, edit.appended) if edit.appended else edit.kept
         values, print = edit.values, edit.print
-        meanwhile = len(self.entries.values) - edit.size  # brought in by `older()`
+        meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
             stored = self.entries[:meanwhile] + stored
             values, print = self._values[:meanwhile] + values, None
@@ -104,7 +102,7 @@ class Log:
         self._clears = edit.clears
 
     def _begins_as_it_was(self, messages: Messages) -> bool:
-        count, unlooked = len(self.entries.values), messages.unlooked
+        count, unlooked = len(self._values), messages.unlooked
         if messages.clears != self._clears or len(messages) < count:
             return False
         if unlooked is None:
@@ -119,33 +117,35 @@ class Log:
         self.messages.before = b""
         return self._print
 
-    def _edited(self, messages: list[Message], changes: Changes) -> tuple[LogEdit, list[Message]]:
+    def _edited(
+        self, messages: list[Message], changes: Changes, refused: list[SessionError]
+    ) -> tuple[LogEdit, list[Message]]:
         """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
         self._whole_print()
-        edit = LogEdit(len(self.entries.values), self.messages.clears)
+        edit = LogEdit(len(self._values), self.messages.clears)
         entries, values = list(self.entries), self._values
         if self.messages.clears > self._clears and entries:
             changes.cleared = entries[-1][0]
             entries, values = [], []
         rewriting = Rewriting(self._codec, entries, values, changes)
         fresh = rewriting.walk(messages)
+        refused += rewriting.refused
         edit.kept = Stretch(rewriting.numbers, rewriting.stored)
-        edit.values, edit.refused = rewriting.kept, rewriting.refused
-        edit.print = None if edit.refused else fingerprint(edit.values)
+        edit.values = rewriting.kept
+        edit.print = None if rewriting.refused else fingerprint(edit.values)
         return edit, fresh
 
-    def _append(self, fresh: list[Message], edit: LogEdit) -> None:
-        count = len(edit.kept)
-        for at, message in enumerate(fresh, count):
-            try:
-                edit.appended.append(self._codec.encode(message, f"messages[{at}]"))
-            except UnsupportedValue as error:
-                edit.refused.append(error)
-                break
-        stored = fresh[: len(edit.appended)]
-        edit.values += stored
-        edit.print = _joined(edit.print, fingerprint(stored))
+    def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
+        encode, appended = self._codec.encode, edit.appended
+        try:
+            for at, message in enumerate(fresh, len(edit.values)):
+                appended.append(encode(message, f"messages[{at}]"))
+        except UnsupportedValue as error:
+            refused.append(error)
+            fresh = fresh[: len(appended)]
+        edit.values += fresh
+        edit.print = _joined(edit.print, fingerprint(fresh))
 
 
 def _joined(one: bytes | None, other: bytes | None) -> bytes | None:

@@ -1,7 +1,7 @@
 """The message log as a list."""
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
@@ -31,13 +31,11 @@ class Messages(list[Message]):
 
     __slots__ = ("_source", "before", "clears", "unlooked", "unseen")
 
-    def __init__(
-        self, messages: Sequence[Message], unseen: int, source: "weakref.ref[Source]"
-    ) -> None:
+    def __init__(self, messages: list[Message], unseen: int, source: "weakref.ref[Source]") -> None:
         super().__init__(messages)
         self.unseen = unseen
         self.clears = 0
-        self.unlooked: Sequence[Message] | None = messages
+        self.unlooked: list[Message] | None = messages
         self.before: bytes | None = b""
         self._source = source
 

@@ -88,10 +88,11 @@ class Cookie:
         A Cookie header beyond 16 KiB is not looked at.
         """
         values = _values_of(b"cookie", headers)
-        if not values or sum(map(len, values)) > MAX_COOKIE_BYTES:
+        header = b";".join(values)
+        if not header or len(header) > MAX_COOKIE_BYTES:
             return []
         found: list[bytes] = []
-        for pair in b";".join(values).split(b";"):
+        for pair in header.split(b";"):
             name, _, value = pair.partition(b"=")
             if name.strip() == self._raw:
                 found.append(value.strip().strip(b'"'))
@@ -115,9 +116,13 @@ def _values_of(wanted: bytes, headers: RawHeaders) -> list[bytes]:
 def _readable(found: list[bytes]) -> list[str]:
     if len(found) > MAX_CANDIDATES:
         return []
-    readable = [v for v in found if 0 < len(v) <= MAX_TOKEN_LENGTH and v.isascii()]
-    texts = [value.decode() for value in readable]
-    return texts if len(texts) < 2 else list(dict.fromkeys(texts))
+    texts: list[str] = []
+    for value in found:
+        if value.isascii() and 0 < len(value) <= MAX_TOKEN_LENGTH:
+            text = value.decode()
+            if text not in texts:
+                texts.append(text)
+    return texts
 
 
 def _checked(kind: str, name: str) -> str:

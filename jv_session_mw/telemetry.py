@@ -6,9 +6,10 @@ Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.co
 """
 
 import hashlib
-import time
+import math
 from collections.abc import Mapping
 from contextvars import Token
+from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -61,6 +62,7 @@ class Telemetry:
     ) -> None:
         self._backend = backend
         self._traces = tracer_provider is not None
+        self._measures = meter_provider is not None
         self._look_at = 0.0
         self._tracer = trace.get_tracer(
             NAME, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
@@ -107,11 +109,16 @@ class Telemetry:
     def call(
         self, operation: str, id: str, parent: context.Context, deadline: Deadline
     ) -> "StoreCall":
-        """Start the span of one store call under *parent*; its time is charged to *deadline*."""
-        started = time.perf_counter()
-        if self._traces or (started >= self._look_at and self._finds_sdk(started)):
-            return StoreCall(self, operation, deadline, started, self._span(operation, id, parent))
-        return StoreCall(self, operation, deadline, started, None)
+        """Start one store call, and its span under *parent*; its time is charged to *deadline*."""
+        started = perf_counter()
+        if started >= self._look_at:
+            self._look_for_sdk(started)
+        if self._traces:
+            span = self._span(operation, id, parent)
+            return ObservedCall(self, operation, deadline, started, span)
+        if self._measures:
+            return ObservedCall(self, operation, deadline, started, None)
+        return StoreCall(deadline, started)
 
     def name_span(self, id: str, of: context.Context) -> None:
         """Put the id's name on the server's span, so that one query finds all turns."""
@@ -121,14 +128,13 @@ class Telemetry:
         if span.is_recording():
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
 
-    def _finds_sdk(self, now: float) -> bool:
-        """Say whether there is an SDK by now. To ask at each call would cost more than the call."""
+    def _look_for_sdk(self, now: float) -> None:
+        """See whether there is an SDK by now. To ask at each call would cost more than the call."""
         self._look_at = now + SECONDS_BETWEEN_LOOKS
-        provider = trace.get_tracer_provider()
-        self._traces = not isinstance(
-            provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-        )
-        return self._traces
+        self._traces = self._traces or _is_real(trace.get_tracer_provider())
+        self._measures = self._measures or _is_real(metrics.get_meter_provider())
+        if self._traces and self._measures:
+            self._look_at = math.inf
 
     def _span(self, operation: str, id: str, parent: context.Context) -> "Current":
         name, attributes = self._spans[operation]
@@ -163,6 +169,13 @@ class Telemetry:
         self._conflicts.add(fields, {BACKEND: self._backend})
 
 
+def _is_real(provider: TracerProvider | MeterProvider) -> bool:
+    """Say whether *provider* does anything: those that the API itself has only stand in for one."""
+    return not type(provider).__module__.startswith(
+        ("opentelemetry.trace", "opentelemetry.metrics")
+    )
+
+
 class Current(NamedTuple):
     """A span of ours, and what ends its being the current one."""
 
@@ -172,32 +185,19 @@ class Current(NamedTuple):
 
 
 class StoreCall:
-    """The span and the clock around one store call.
+    """The clock around one store call; its time is charged to the request's deadline.
 
-    Its time is charged to the request's deadline, also when it fails or is cancelled. The span is
-    current inside, so that the Redis instrumentation's spans become its children. Without an SDK
-    there is none. A span that is merely not sampled is made current all the same: its children
-    must not start sampled traces of their own.
+    That is all there is where nobody observes it. It is charged also when the call fails or is
+    cancelled.
     """
 
-    __slots__ = (
-        "_current", "_deadline", "_operation", "_started", "_telemetry", "recorded", "result",
-    )  # fmt: skip
+    __slots__ = ("_deadline", "_started", "result")
 
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        operation: str,
-        deadline: Deadline,
-        started: float,
-        current: Current | None,
-    ) -> None:
-        self._telemetry = telemetry
-        self._operation = operation
+    recorded: Span | None = None
+
+    def __init__(self, deadline: Deadline, started: float) -> None:
         self._deadline = deadline
         self._started = started
-        self._current = current
-        self.recorded = current.span if current is not None and current.recording else None
         self.result = ""
 
     def __enter__(self) -> Self:
@@ -209,7 +209,49 @@ class StoreCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = time.perf_counter() - self._started
+        self._deadline.left -= perf_counter() - self._started
+
+    def finished(self, result: str, version: int, ttl_ms: int) -> None:
+        """Say what came of the call."""
+
+    def fell_back(self, reason: str) -> None:
+        """Say that memory answered. A handled fallback is no error."""
+
+    def collided(self, fields: int) -> None:
+        """Say that *fields* values were not those that this save was based on."""
+
+
+class ObservedCall(StoreCall):
+    """A store call with its measurement, and with its span if there is one.
+
+    The span is current inside, so that the Redis instrumentation's spans become its children. One
+    that is merely not sampled is made current all the same: its children must not start sampled
+    traces of their own. `recorded` is a span that keeps what it is told.
+    """
+
+    __slots__ = ("_current", "_operation", "_telemetry", "recorded")
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        operation: str,
+        deadline: Deadline,
+        started: float,
+        current: Current | None,
+    ) -> None:
+        super().__init__(deadline, started)
+        self._telemetry = telemetry
+        self._operation = operation
+        self._current = current
+        self.recorded = current.span if current is not None and current.recording else None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        seconds = perf_counter() - self._started
         self._deadline.left -= seconds
         failure = "" if kind is None else f"{kind.__module__}.{kind.__qualname__}"
         if self._current is not None:
@@ -217,7 +259,6 @@ class StoreCall:
         self._telemetry.measured(self._operation, seconds, self.result, failure)
 
     def finished(self, result: str, version: int, ttl_ms: int) -> None:
-        """Say what came of the call."""
         self.result = result
         if self.recorded is None:
             return
@@ -226,7 +267,6 @@ class StoreCall:
             self.recorded.set_attribute(VERSION, version)
 
     def fell_back(self, reason: str) -> None:
-        """Say that memory answered. A handled fallback is no error."""
         self._telemetry.fell_back(reason)
         if self.recorded is not None:
             self.recorded.set_attribute(FALLBACK, True)
@@ -235,7 +275,6 @@ class StoreCall:
             self.recorded.add_event(FALLBACK_EVENT, {FALLBACK_REASON: reason})
 
     def collided(self, fields: int) -> None:
-        """Say that *fields* values were not those that this save was based on."""
         self._telemetry.collided(fields)
         if self.recorded is not None:
             self.recorded.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})

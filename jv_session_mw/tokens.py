@@ -40,7 +40,7 @@ class Tokens:
                 identity = self._signer.verify(token)
                 if identity is None:
                     continue
-                if found.id not in (None, identity.id):
+                if found is not NOTHING and found.id != identity.id:
                     return NOTHING
                 found = Presented(identity.id, token, resolver, identity.stale)
             if found is not NOTHING:

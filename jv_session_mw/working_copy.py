@@ -1,7 +1,7 @@
 """The delta engine: what was loaded, what became of it, and the difference."""
 
-import time
 import weakref
+from time import time
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -43,7 +43,8 @@ class WorkingCopy(Generic[S]):
     """
 
     __slots__ = (
-        "_codec", "_fields", "_kind", "_log", "_source", "_unsure", "expires_ms", "snapshot",
+        "_codec", "_entries", "_fields", "_kind", "_log", "_source", "_stored", "_unsure",
+        "expires_ms", "head",
     )  # fmt: skip
 
     def __init__(
@@ -56,9 +57,19 @@ class WorkingCopy(Generic[S]):
         self._codec = codec
         self._kind = kind
         self._source = source
-        self.snapshot = snapshot
         self.expires_ms = 0.0
+        self.head: Snapshot | Outcome = snapshot
+        self._stored = snapshot.fields
+        self._entries = snapshot.messages
         self.discard()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is stored, as far as it is known here."""
+        head = self.head
+        if isinstance(head, Snapshot):
+            return head
+        return head.snapshot(self._stored, self._entries)
 
     def rebase(self, snapshot: Snapshot) -> None:
         """Begin again from *snapshot*; objects handed out before are no longer looked at.
@@ -66,13 +77,16 @@ class WorkingCopy(Generic[S]):
         Raises `UnreadableConversation` when a field or the newest message was written by another
         codec or version; the other messages are looked at when they are touched.
         """
-        claims, messages = self._codec.claims, snapshot.messages
-        for name, data in snapshot.fields.items():
-            if not claims(data):
-                raise UnreadableConversation(f"state.{name}", FOREIGN)
+        claims, fields, messages = self._codec.claims, snapshot.fields, snapshot.messages
+        if not all(map(claims, fields.values())):
+            foreign = next(name for name, data in fields.items() if not claims(data))
+            raise UnreadableConversation(f"state.{foreign}", FOREIGN)
         if messages.values and not claims(messages.values[-1]):
             raise UnreadableConversation(f"message {messages.numbers[-1]}", FOREIGN)
-        self._take(snapshot)
+        self.head = snapshot
+        self.expires_ms = time() * 1000 + snapshot.ttl_ms
+        self._stored = fields
+        self._entries = messages
         self.discard()
 
     @property
@@ -92,19 +106,18 @@ class WorkingCopy(Generic[S]):
 
     def is_as_stored(self) -> bool:
         """Say, at little cost, that a commit surely would have nothing to send; in doubt, False."""
-        fields, log = self._fields, self._log
-        return (
-            self._unsure is None
-            and (fields is None or fields.are_as_stored())
-            and (log is None or log.is_as_stored())
-        )
+        if self._unsure is not None:
+            return False
+        if self._log is not None and not self._log.is_as_stored():
+            return False
+        return self._fields is None or self._fields.are_as_stored()
 
     def expires_after(self, ms: float) -> bool:
         """Say whether more than *ms* of the TTL remain, or there is none.
 
         By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
         """
-        return not self.snapshot.version or self.expires_ms - time.time() * 1000 > ms
+        return not self.head.version or self.expires_ms - time() * 1000 > ms
 
     @property
     def differs(self) -> bool:
@@ -129,11 +142,11 @@ class WorkingCopy(Generic[S]):
 
     @property
     def messages(self) -> Messages:
-        if self._log is None:
-            entries = self.snapshot.messages
-            unseen = self.snapshot.total - len(entries)
-            self._log = Log(self._codec, entries, unseen, self._source)
-        return self._log.messages
+        log = self._log
+        if log is None:
+            unseen = self.head.total - len(self._entries.values)
+            log = self._log = Log(self._codec, self._entries, unseen, self._source)
+        return log.messages
 
     def prepend(self, older: Stretch, first: int, messages: Messages) -> list[Message]:
         """Take in *older*, loaded for *messages* from before *first*, and return their values.
@@ -148,7 +161,7 @@ class WorkingCopy(Generic[S]):
     @property
     def first_seq(self) -> int:
         """The sequence number of the first message that is here."""
-        entries = self._log.entries if self._log is not None else self.snapshot.messages
+        entries = self._log.entries if self._log is not None else self._entries
         return entries.numbers[0] if entries else 2**53
 
     def collect(self) -> Delta | None:
@@ -159,18 +172,15 @@ class WorkingCopy(Generic[S]):
         """
         if self._unsure is not None:
             return self._unsure
-        if not self.touched:
-            return None
-        changes = Changes("", self.snapshot.version, birth=self.snapshot.birth)
+        fields, log, head = self._fields, self._log, self.head
+        changes = Changes("", head.version, birth=head.birth)
         refused: list[SessionError] = []
-        state = None if self._fields is None else self._fields.collect(changes, refused)
-        log = None if self._log is None else self._log.collect(changes)
-        if log is not None:
-            refused += log.refused
+        state = None if fields is None else fields.collect(changes, refused)
+        edit = None if log is None else log.collect(changes, refused)
         if changes.empty() and not refused:
             return None
         changes.commit_id = new_commit_id()
-        return Delta(changes, log, state, refused)
+        return Delta(changes, edit, state, refused)
 
     def sending(self, delta: Delta) -> None:
         """Note that *delta* is on its way, and from here on may have been stored."""
@@ -186,31 +196,16 @@ class WorkingCopy(Generic[S]):
         self._unsure = None
         if outcome.status != "committed":
             return
-        changes, messages = delta.changes, self.snapshot.messages
-        fields = changes.applied_to(self.snapshot.fields)
+        self.head = outcome
+        self.expires_ms = time() * 1000 + outcome.ttl_ms
+        self._stored = delta.changes.applied_to(self._stored)
         if self._fields is not None:
-            self._fields.absorb(changes, fields, delta.state)
+            self._fields.absorb(delta.changes, self._stored, delta.state)
         if self._log is not None and delta.log is not None:
             self._log.absorb(delta.log, outcome.first_seq)
-            messages = self._log.entries
-        self._take(
-            Snapshot(
-                version=outcome.version,
-                birth=outcome.birth,
-                created_ms=outcome.created_ms,
-                ttl_ms=outcome.ttl_ms,
-                total=outcome.total,
-                fields=fields,
-                messages=messages,
-                fallback=outcome.fallback,
-            )
-        )
-
-    def _take(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self.expires_ms = time.time() * 1000 + snapshot.ttl_ms
+            self._entries = self._log.entries
 
     def _opened_fields(self) -> Fields[S]:
         if self._fields is None:
-            self._fields = Fields(self._codec, self._kind, self.snapshot.fields)
+            self._fields = Fields(self._codec, self._kind, self._stored)
         return self._fields
