@@ -1,13 +1,10 @@
 """Where a request carries its token, and where the answer puts a new one."""
 
 import re
-from collections.abc import Sequence
 from typing import Protocol
 
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.ids import MAX_TOKEN_LENGTH
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 MAX_COOKIE_BYTES = 16 * 1024
 MAX_CANDIDATES = 8
@@ -26,11 +23,11 @@ class Resolver(Protocol):
 
     @property
     def vary(self) -> bytes:
-        """The request header that decides, for `Vary`."""
+        """The request header that carries it, for `Vary`."""
         ...
 
-    def candidates(self, headers: RawHeaders) -> list[str]:
-        """Return the distinct tokens that stand there. Whatever a client sends, it never raises."""
+    def candidates(self, values: list[bytes]) -> list[str]:
+        """Return the distinct tokens in the values of that header. No value makes it raise."""
         ...
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
@@ -54,9 +51,8 @@ class Header:
         self.vary = name.encode()
         self._raw = name.lower().encode()
 
-    def candidates(self, headers: RawHeaders) -> list[str]:
-        values = _values_of(self._raw, headers)
-        return _readable(values) if values else []
+    def candidates(self, values: list[bytes]) -> list[str]:
+        return _readable(values)
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
         return self._raw, token.encode()
@@ -82,14 +78,13 @@ class Cookie:
         self._raw = f"__Host-{name}".encode() if secure else name.encode()
         self._attributes = b"; Path=/; HttpOnly; SameSite=Lax" + (b"; Secure" if secure else b"")
 
-    def candidates(self, headers: RawHeaders) -> list[str]:
+    def candidates(self, values: list[bytes]) -> list[str]:
         """Parse only the one cookie, in linear time; the standard parser is quadratic.
 
         A Cookie header beyond 16 KiB is not looked at.
         """
-        values = _values_of(b"cookie", headers)
         header = b";".join(values)
-        if not header or len(header) > MAX_COOKIE_BYTES:
+        if len(header) > MAX_COOKIE_BYTES:
             return []
         found: list[bytes] = []
         for pair in header.split(b";"):
@@ -106,11 +101,6 @@ class Cookie:
 
     def without_tls(self) -> "Cookie":
         return Cookie(self.name, secure=False)
-
-
-def _values_of(wanted: bytes, headers: RawHeaders) -> list[bytes]:
-    length = len(wanted)  # which most names do not have, and need not be put into lower case
-    return [v for name, v in headers if len(name) == length and name.lower() == wanted]
 
 
 def _readable(found: list[bytes]) -> list[str]:

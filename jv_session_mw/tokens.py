@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from jv_session_mw.ids import TokenSigner
-from jv_session_mw.resolvers import Header, RawHeaders, Resolver
+from jv_session_mw.resolvers import Header, Resolver
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class Presented(Struct, frozen=True, gc=False):
@@ -29,14 +31,23 @@ class Tokens:
 
     def __init__(self, signer: TokenSigner, resolvers: Sequence[Resolver]) -> None:
         self._signer = signer
-        self._resolvers = resolvers
+        self._resolvers = [(resolver.vary.lower(), resolver) for resolver in resolvers]
         self.vary = b", ".join(resolver.vary for resolver in resolvers)
 
     def read(self, headers: RawHeaders) -> Presented:
         """Return what verifies. Nothing that a client sends makes this raise."""
-        for resolver in self._resolvers:
+        by_name = dict(headers)
+        # As servers send them: each once and in lower case, which ASGI does not require.
+        usual = len(by_name) == len(headers) and b"".join(by_name).islower()
+        for carrier, resolver in self._resolvers:
+            if not usual:
+                values = [value for name, value in headers if name.lower() == carrier]
+            elif carrier in by_name:
+                values = [by_name[carrier]]
+            else:
+                continue
             found = NOTHING
-            for token in resolver.candidates(headers):
+            for token in resolver.candidates(values):
                 identity = self._signer.verify(token)
                 if identity is None:
                     continue
@@ -55,7 +66,7 @@ class Tokens:
         """
         if presented.id != id:
             token = self._signer.sign(id)
-            return [resolver.issue(token) for resolver in self._resolvers]
+            return [resolver.issue(token) for _, resolver in self._resolvers]
         if presented.by is None:
             return []
         if presented.stale:
@@ -66,5 +77,5 @@ class Tokens:
 
     def revoke(self) -> list[tuple[bytes, bytes]]:
         """Return the headers with which the client forgets its token."""
-        headers = (resolver.revoke() for resolver in self._resolvers)
+        headers = (resolver.revoke() for _, resolver in self._resolvers)
         return [header for header in headers if header is not None]

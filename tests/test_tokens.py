@@ -6,8 +6,7 @@ import pytest
 
 from jv_session_mw import Cookie, Header
 from jv_session_mw.ids import TokenSigner
-from jv_session_mw.resolvers import RawHeaders
-from jv_session_mw.tokens import NOTHING, Tokens
+from jv_session_mw.tokens import NOTHING, RawHeaders, Tokens
 
 KEYS = ["k" * 32, "o" * 32]
 SIGNER = TokenSigner(KEYS, purpose="conversation")
@@ -30,6 +29,18 @@ def test_each_place_carries_a_token() -> None:
     by_cookie = TOKENS.read([in_cookie(ONE)])
     assert (by_header.id, by_header.by, by_header.stale) == ("one", HEADER, False)
     assert (by_cookie.id, by_cookie.by, by_cookie.stale) == ("one", COOKIE, False)
+
+
+def test_the_names_of_headers_have_no_case() -> None:
+    for headers in ([in_cookie(ONE)], [in_header(ONE)], [(b"accept", b"*/*"), in_cookie(ONE)]):
+        assert TOKENS.read([(name.upper(), value) for name, value in headers]).id == "one"
+        assert TOKENS.read([(name.title(), value) for name, value in headers]).id == "one"
+
+
+def test_a_header_that_comes_twice_is_read_twice() -> None:
+    assert TOKENS.read([in_cookie("forged"), in_cookie(ONE)]).id == "one"
+    assert TOKENS.read([in_cookie(ONE), in_cookie("forged")]).id == "one"
+    assert TOKENS.read([in_cookie(ONE), (b"accept", b"a"), (b"accept", b"b")]).id == "one"
 
 
 def test_the_first_place_with_a_valid_token_wins() -> None:
