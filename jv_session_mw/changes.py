@@ -3,9 +3,9 @@
 Values are bytes here. A backend neither decodes them nor knows what a conversation is.
 """
 
-import os
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
+from os import urandom
 from typing import Literal
 
 from msgspec import Struct
@@ -36,10 +36,10 @@ class Stretch(Struct, frozen=True, gc=False):
     def extended(self, first: int, values: Sequence[bytes]) -> "Stretch":
         """Return this with *values* at the end, whose numbers count on from *first*."""
         held, end = self.numbers, first + len(values)
-        if not held:
-            return Stretch(range(first, end), values)
         if isinstance(held, range) and held.stop == first:
             return Stretch(range(held.start, end), [*self.values, *values])
+        if not held:
+            return Stretch(range(first, end), values)
         return Stretch([*held, *range(first, end)], [*self.values, *values])
 
 
@@ -110,9 +110,12 @@ class Changes(Struct, gc=False):
         return bool(self.replaced or self.dropped or self.cleared)
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def new_commit_id() -> str:
     """Return an id that no other commit has: 72 random bits, in 12 URL-safe characters."""
-    return urlsafe_b64encode(os.urandom(9)).decode()
+    return b2a_base64(urandom(9), newline=False).translate(_URL_SAFE).decode()
 
 
 class Rules(Struct, frozen=True, gc=False):

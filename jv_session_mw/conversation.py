@@ -38,7 +38,8 @@ class Conversation(HeldConversation[S], Generic[S]):
 
         Assigning another type than the store's raises `UnsupportedValue`.
         """
-        self._require_loaded()
+        if not self.is_loaded:
+            self._require_loaded()
         return self._copy.state
 
     @state.setter
@@ -52,7 +53,8 @@ class Conversation(HeldConversation[S], Generic[S]):
 
         Assigning a list makes it the whole log, also in place of older messages.
         """
-        self._require_loaded()
+        if not self.is_loaded:
+            self._require_loaded()
         return self._copy.messages
 
     @messages.setter

@@ -95,11 +95,12 @@ class ConversationMiddleware:
         if not self._concerns(scope):
             await self.app(scope, receive, send)
             return
-        presented = self._policy.tokens.read(scope["headers"])
+        policy = self._policy
+        presented = policy.tokens.read(scope["headers"])
         conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
         if self._following is not None:
             conversation.followed_by(self._following)
-        deadline = Deadline(self._policy.seconds)
+        deadline = Deadline(policy.seconds)
         if presented.id is not None:
             conversation.channel.name_request()
             if not self._lazy:
@@ -109,7 +110,7 @@ class ConversationMiddleware:
                     await refuse(error, scope, send)
                     return
         scope.setdefault("state", {})[STATE_KEY] = conversation
-        policy, inflight = self._policy, self._policy.inflight
+        inflight = policy.inflight
         if scope["type"] == "http":
             exchange = HttpExchange(
                 policy, conversation, presented, deadline, receive=receive, send=send
@@ -170,7 +171,8 @@ class ConversationMiddleware:
     def _concerns(self, scope: Scope) -> bool:
         if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
             return False
-        if isinstance(scope.get("state", {}).get(STATE_KEY), Conversation):
+        state = scope.get("state")
+        if state and isinstance(state.get(STATE_KEY), Conversation):
             return False  # another of our middlewares, further out, has it already
         if not self._exclude:
             return True

@@ -62,20 +62,17 @@ class Copies:
 
     def loaded(self, key: str, snapshot: Snapshot) -> None:
         """Note what a load found, unless a commit that is known here has overtaken it."""
+        seen = self._seen.get(key)
         if not snapshot.version:
             self._absent(key, snapshot)
-            return
-        seen = self._seen.get(key)
-        if seen is None:
+        elif seen is None:
             if not self._memory.overtakes(key, snapshot):
                 self._memory.forget(key)
                 self._note(key, snapshot, [])
-            return
-        held = seen.snapshot
-        if held.birth != snapshot.birth or held.version < snapshot.version:
-            self._note(key, snapshot, [])
-        elif held.version == snapshot.version:
-            self._note(key, snapshot, seen.commits)
+        elif seen.snapshot.birth != snapshot.birth or seen.snapshot.version < snapshot.version:
+            self._see(key, seen, snapshot, [])
+        elif seen.snapshot.version == snapshot.version:
+            self._see(key, seen, snapshot, seen.commits)
 
     def committed(self, key: str, changes: Changes, outcome: Outcome) -> None:
         """Note what a commit did to the original."""
@@ -85,11 +82,12 @@ class Copies:
         if now is None:
             self.memory(key).follow(key, changes, outcome, self._window)
             self._trim()
-            return
-        if seen is None:
+        elif seen is None:
             self._memory.forget(key)
-        commits = [] if seen is None else seen.commits[1 - REMEMBERED_COMMITS :]
-        self._note(key, now, [*commits, (changes.commit_id, outcome)])
+            self._note(key, now, [(changes.commit_id, outcome)])
+        else:
+            commits = [*seen.commits[1 - REMEMBERED_COMMITS :], (changes.commit_id, outcome)]
+            self._see(key, seen, now, commits)
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
@@ -120,21 +118,23 @@ class Copies:
             memory.forget(key)
 
     def _note(self, key: str, snapshot: Snapshot, commits: list[tuple[str, Outcome]]) -> None:
-        seen = self._seen.get(key)
-        if seen is None:
-            size = weight(snapshot)
-            self._seen[key] = Sight(self._clock(), snapshot, size, commits)
-            self._bytes += size
-            self._trim()
-            return
-        self._seen.move_to_end(key)
+        seen = self._seen[key] = Sight(self._clock(), snapshot, weight(snapshot), commits)
+        self._bytes += seen.size
+        self._trim()
+
+    def _see(
+        self, key: str, seen: Sight, snapshot: Snapshot, commits: list[tuple[str, Outcome]]
+    ) -> None:
+        """Note that *seen* is *snapshot* by now, which need not be weighed where it is the same."""
         held = seen.snapshot
+        self._seen.move_to_end(key)
         seen.at, seen.snapshot, seen.commits = self._clock(), snapshot, commits
-        if held.messages is not snapshot.messages or held.fields != snapshot.fields:
-            size = weight(snapshot)
-            self._bytes += size - seen.size
-            seen.size = size
-            self._trim()
+        if held.messages is snapshot.messages and held.fields == snapshot.fields:
+            return
+        size = weight(snapshot)
+        self._bytes += size - seen.size
+        seen.size = size
+        self._trim()
 
     @property
     def _is_full(self) -> bool:

@@ -1,6 +1,7 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from msgspec import Struct
 
@@ -66,9 +67,10 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
 
 def weight(snapshot: Snapshot) -> int:
     """Return the bytes that *snapshot* takes, by estimate."""
-    fields, values = snapshot.fields, snapshot.messages.values
-    size = ENTRY_OVERHEAD_BYTES + ITEM_OVERHEAD_BYTES * len(fields) + size_of(values)
-    return size + sum(map(len, fields)) + sum(map(len, fields.values()))
+    fields, messages = snapshot.fields, snapshot.messages.values
+    items = chain(fields, fields.values(), messages)
+    overhead = ITEM_OVERHEAD_BYTES * (len(fields) + len(messages))
+    return ENTRY_OVERHEAD_BYTES + overhead + sum(map(len, items))
 
 
 def size_of(messages: Sequence[bytes]) -> int:

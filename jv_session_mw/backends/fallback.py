@@ -87,7 +87,9 @@ class FallbackBackend:
 
     def _is_here(self, key: str) -> bool:
         """Say whether memory has the say of *key*, and the primary has not."""
-        return key in self.kept or (self.replay is not None and key in self.replay.journal)
+        if key in self.kept:
+            return True
+        return self.replay is not None and key in self.replay.journal
 
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING

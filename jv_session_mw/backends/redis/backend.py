@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import itertools
-import time
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
-from typing import cast
+from time import monotonic
+from typing import TypeAlias, cast
 
 from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.batching import Batcher, Patience
@@ -36,6 +37,10 @@ SCAN_COUNT = 500
 EDGES = 2  # messages, which are sent in any case
 FEW_BYTES = DIGEST_DIGITS = 16
 
+# What `load.lua` and `commit.lua` answer where there is something.
+Found: TypeAlias = tuple[bytes, bytes, int, int, list[bytes], list[bytes]]
+Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes, *tuple[bytes, ...]]
+
 
 class RedisBackend:
     """Keeps conversations in Redis 6.2 or newer, or Valkey, without modules.
@@ -65,7 +70,7 @@ class RedisBackend:
     async def close(self) -> None:
         line, loop = self._line, self._loop
         self._line = self._loop = None
-        if line is not None and loop is asyncio.get_running_loop():
+        if line is not None and loop is get_running_loop():
             await line.close()
 
     async def ping(self, timeout: float) -> None:
@@ -85,25 +90,23 @@ class RedisBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        had, known_there = known.messages, ""
+        had, head = known.messages, f"{-window}"
         if EDGES < len(had.values) == min(window, known.total):
-            known_there = f" {known.version} {known.birth} {known.total}"
-        started = time.monotonic()
-        names = redis_keys(self._prefix, key)
-        answer = await self._run(timeout, scripts.LOAD, names, f"{-window}{known_there}")
+            head = f"{head} {known.version} {known.birth} {known.total}"
+        started = monotonic()
+        answer = await self._run(timeout, scripts.LOAD, redis_keys(self._prefix, key), head)
         status = answer[1]
         if status == b"missing":
             return MISSING
         if status == b"deleted":
             return DELETED
-        ttl_ms, total = cast("int", answer[2]), cast("int", answer[3])
-        fields, elements = cast("list[bytes]", answer[4]), cast("list[bytes]", answer[5])
+        _, _, ttl_ms, total, fields, elements = cast("Found", answer)
         if status == b"found":
             return read_snapshot(ttl_ms, total, fields, read_messages(elements))
         if elements == edges(had):
             return read_snapshot(ttl_ms, total, fields, had)
         # Somebody has written into the log by hand.
-        return await self.load(key, window, timeout + started - time.monotonic())
+        return await self.load(key, window, timeout + started - monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
         names = redis_keys(self._prefix, key)[1:2]
@@ -111,8 +114,7 @@ class RedisBackend:
         return read_messages(cast("list[bytes]", answer[1]))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        names = redis_keys(self._prefix, key)
-        head = f"{self._rules} {_head(changes)}"
+        names, head = redis_keys(self._prefix, key), f"{self._rules} {_head(changes)}"
         return _outcome(await self._run(timeout, scripts.COMMIT, names, head, *_values(changes)))
 
     async def touch(self, key: str, timeout: float) -> int:
@@ -160,17 +162,17 @@ class RedisBackend:
         No other command on that connection had the same: a connection that is one reply ahead or
         behind would give every request somebody else's conversation, and is found out.
         """
-        tag = str(next(self._tags))
+        tag = next(self._tags)
         command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *rest)
-        answer = self._current().send(command, timeout, tag.encode())
+        answer = self._current().send(command, timeout, b"%d" % tag)
         return cast("Awaitable[list[Reply]]", answer)
 
     def _current(self) -> Line:
-        loop = asyncio.get_running_loop()
-        if self._line is None or self._loop is not loop:
+        line, loop = self._line, get_running_loop()
+        if line is None or self._loop is not loop:
             self._loop = loop
-            self._line = self._connect(self._patience)
-        return self._line
+            line = self._line = self._connect(self._patience)
+        return line
 
 
 def _head(changes: Changes) -> str:
@@ -190,9 +192,10 @@ def _values(changes: Changes) -> list[Argument]:
     for name, base in changes.removed.items():
         flat += (name, _base(base))
     flat += changes.appended
-    for number, put in changes.replaced.items():
-        flat += (number, put.value, _base(put.base))
-    flat += changes.dropped
+    if changes.edits_log():
+        for number, put in changes.replaced.items():
+            flat += (number, put.value, _base(put.base))
+        flat += changes.dropped
     return flat
 
 
@@ -209,15 +212,16 @@ def _base(base: bytes | None) -> str | bytes:
 def _outcome(reply: list[Reply]) -> Outcome:
     if reply[1] == b"gone":
         return GONE
-    version, created_ms, ttl_ms, total, first_seq = cast("list[int]", reply[2:7])
-    birth, *conflicts = cast("list[bytes]", reply[7:])
+    _, status, version, created_ms, ttl_ms, total, first_seq, birth, *conflicts = cast(
+        "Written", reply
+    )
     return Outcome(
-        status="committed" if reply[1] == b"committed" else "conflict",
-        version=version,
+        "committed" if status == b"committed" else "conflict",
+        version,
+        created_ms,
+        ttl_ms,
+        total,
+        first_seq,
+        [name.decode() for name in conflicts] if conflicts else [],
         birth=birth.decode(),
-        created_ms=created_ms,
-        ttl_ms=ttl_ms,
-        total=total,
-        first_seq=first_seq,
-        conflicts=[name.decode() for name in conflicts],
     )

@@ -78,14 +78,16 @@ class Batcher:
         its reply: each must change nothing the second time. A reply that does not begin with
         *tag* is another command's, and ends its connection.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        loop, queue = self.loop, self._waiting
+        if len(queue) >= MAX_WAITING:
             raise StoreUnavailable("too many store calls are waiting", reason="overload")
-        reply: asyncio.Future[Reply] = self.loop.create_future()
-        due = self.loop.time() + timeout
-        self._waiting.append(waiting(command, reply, timeout, due, tag))
+        reply: asyncio.Future[Reply] = loop.create_future()
+        due = loop.time() + timeout
+        queue.append(waiting(command, reply, timeout, due, tag))
         if due < self._due:
             self._set_alarm(due)
-        self._open_lanes()
+        if len(queue) > self._starting * DEPTH:
+            self._open_lane()
         return reply
 
     @property
@@ -139,9 +141,9 @@ class Batcher:
         if due < math.inf:
             self._set_alarm(due)
 
-    def _open_lanes(self) -> None:
-        """Open one more lane if more waits than those that are starting will take."""
-        if self._starting * DEPTH >= len(self._waiting):
+    def _open_lane(self) -> None:
+        """Open one more lane, if there may be one and more waits than those starting will take."""
+        if len(self._waiting) <= self._starting * DEPTH:
             return
         if len(self._lanes) - len(self._doubted) >= LANES:
             return
@@ -154,7 +156,7 @@ class Batcher:
         self._lanes.discard(lane)
         self._doubted.discard(lane)
         if not self.loop.is_closed():
-            self._open_lanes()
+            self._open_lane()
 
     async def _drive(self) -> None:
         batch = self._take()
@@ -194,7 +196,7 @@ class Batcher:
         self._doubted.add(lane)
         left = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
         self._waiting.extendleft(reversed(left))
-        self._open_lanes()
+        self._open_lane()
 
     def _take(self) -> list[Waiting]:
         self._starting -= 1

@@ -76,13 +76,15 @@ def read_messages(log: list[bytes]) -> Stretch:
     if not log:
         return NO_MESSAGES
     numbers, colons, values = zip(*[element.partition(b":") for element in log], strict=True)
-    if not (all(colons) and all(numbers) and b"".join(numbers).isdigit()):
+    digits = b"".join(numbers)
+    if not (digits.isdigit() and all(numbers) and all(colons)):
         raise UnreadableConversation("messages", "an element was written by another program")
-    if max(map(len, numbers)) > DIGITS:
+    if len(digits) > DIGITS and max(map(len, numbers)) > DIGITS:
         raise UnreadableConversation("messages", "the number of an element is too long")
     first, last = int(numbers[0]), int(numbers[-1])
-    without_gaps = last - first == len(log) - 1
-    return Stretch(range(first, last + 1) if without_gaps else list(map(int, numbers)), values)
+    if last - first == len(values) - 1:
+        return Stretch(range(first, last + 1), values)
+    return Stretch(list(map(int, numbers)), values)
 
 
 def _complaint(meta: bytes) -> str:

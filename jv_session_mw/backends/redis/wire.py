@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias, cast
 
 import hiredis
@@ -45,10 +45,6 @@ class Waiting(Struct):
     def is_durable(self) -> bool:
         """Whether replicas must have it too, where the store asks for that."""
         return self.command[0] == "EVALSHA" and self.command[1] in DURABLE
-
-    def answer(self, reply: Reply) -> None:
-        if not self.reply.done():
-            self.reply.set_result(reply)
 
     def fail(self, error: Exception) -> None:
         if not self.reply.done():
@@ -105,16 +101,16 @@ class PlainWire:
             packed.append(_pack(wait))
         await connection.send_packed_command(packed)
         answers = Answers(wait)
-        read = connection.read_response
+        read = cast("Callable[[], Awaitable[Reply]]", connection.read_response)
         for waiting in batch:
             try:
-                reply = cast("Reply", await read())
+                reply = await read()
             except redis_errors.ResponseError as error:
                 answers.refuse(waiting, error)
             else:
                 answers.give(waiting, reply)
         if wait is not None:
-            answers.acknowledge(cast("object", await read()))
+            answers.acknowledge(await read())
         return answers.refused
 
     async def close(self) -> None:
@@ -161,12 +157,12 @@ class Answers:
 
     def give(self, waiting: Waiting, reply: Reply) -> None:
         tag = waiting.tag
-        if tag and (not isinstance(reply, list) or not reply or reply[0] != tag):
+        if tag and not (isinstance(reply, list) and reply and reply[0] == tag):
             raise redis_errors.InvalidResponse("the reply is that of another command")
         if self._wait is not None and waiting.is_durable:
             self._held.append((waiting, reply))
-        else:
-            waiting.answer(reply)
+        elif not waiting.reply.done():
+            waiting.reply.set_result(reply)
 
     def refuse(self, waiting: Waiting, error: redis_errors.ResponseError) -> None:
         if isinstance(error, redis_errors.NoScriptError) or reason_of(error) == "readonly":
@@ -180,7 +176,8 @@ class Answers:
         most = self._wait[1]
         if isinstance(replicas, int) and isinstance(most, int) and replicas >= most:
             for waiting, reply in self._held:
-                waiting.answer(reply)
+                if not waiting.reply.done():
+                    waiting.reply.set_result(reply)
             return
         for waiting, _ in self._held:
             if not waiting.reply.done():
