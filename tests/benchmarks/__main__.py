@@ -50,6 +50,7 @@ def steps(
         "cpu": [
             cost.by_size(contenders, plan),
             cost.by_concurrency(contenders, plan),
+            cost.by_length(ours, plan),
             cost.visits(contenders, plan),
         ],
         "latency": [latency.added(contenders, plan), latency.round_trip(port, plan)],

@@ -48,6 +48,20 @@ async def by_concurrency(
             yield found
 
 
+async def by_length(ours: Contender, plan: Plan) -> AsyncGenerator[Measurement]:
+    """Measure turns of long conversations and of longer ones, as many of each, side by side."""
+    longest = max(plan.sizes)
+    clients = plan.clients(longest)
+    held = {size: await ours.seed(size, clients) for size in (plan.size, longest)}
+    costs: dict[int, list[float]] = {size: [] for size in held}
+    for _ in range(4 * plan.rounds):
+        for size, seeded in held.items():
+            await _warm(ours, seeded)
+            costs[size].append((await added(ours, "/turn", seeded, TURNS_EACH))[0])
+    for size, values in costs.items():
+        yield Measurement("length", ours.name, "turn", median(values), "µs", size, clients)
+
+
 async def visits(contenders: Sequence[Contender], plan: Plan) -> AsyncGenerator[Measurement]:
     """Measure what a visitor without a token costs, who asks for nothing."""
     nobody: list[Headers] = [[]] * plan.concurrency

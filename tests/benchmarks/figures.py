@@ -49,8 +49,7 @@ def figures(results: Results) -> Iterator[Figure]:
         2.5,
         "times",
     )
-    longest = results.value("cpu", contender="ours", operation="turn", size=10_000)
-    turns = longest, cpu("ours", "turn", 100)
+    turns = results.value("length", size=10_000), results.value("length", size=100)
     yield Figure("turn at 10,000 messages, of that at 100", ratio(*turns), 1.2, "times")
     yield Figure(
         "visitor without a token",
