@@ -1,6 +1,8 @@
 """Where a request carries its token, and where the answer puts a new one."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from jv_session_mw.errors import ConfigurationError
@@ -8,6 +10,7 @@ from jv_session_mw.ids import MAX_TOKEN_LENGTH
 
 MAX_COOKIE_BYTES = 16 * 1024
 MAX_CANDIDATES = 8
+REMEMBERED_HEADERS = REMEMBERED_BYTES = 1024
 
 # RFC 9110 section 5.6.2: the name of a header or cookie is a token.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -26,7 +29,7 @@ class Resolver(Protocol):
         """The request header that carries it, for `Vary`."""
         ...
 
-    def candidates(self, values: list[bytes]) -> list[str]:
+    def candidates(self, values: list[bytes]) -> Sequence[str]:
         """Return the distinct tokens in the values of that header. No value makes it raise."""
         ...
 
@@ -51,7 +54,7 @@ class Header:
         self.vary = name.encode()
         self._raw = name.lower().encode()
 
-    def candidates(self, values: list[bytes]) -> list[str]:
+    def candidates(self, values: list[bytes]) -> Sequence[str]:
         return _readable(values)
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
@@ -77,15 +80,19 @@ class Cookie:
         self.name = _checked("cookie", name)
         self._raw = f"__Host-{name}".encode() if secure else name.encode()
         self._attributes = b"; Path=/; HttpOnly; SameSite=Lax" + (b"; Secure" if secure else b"")
+        self._remembered = lru_cache(REMEMBERED_HEADERS)(self._tokens_in)
 
-    def candidates(self, values: list[bytes]) -> list[str]:
+    def candidates(self, values: list[bytes]) -> Sequence[str]:
         """Parse only the one cookie, in linear time; the standard parser is quadratic.
 
         A Cookie header beyond 16 KiB is not looked at.
         """
         header = b";".join(values)
-        if len(header) > MAX_COOKIE_BYTES:
-            return []
+        if len(header) <= REMEMBERED_BYTES:  # a client sends the same one with every turn
+            return self._remembered(header)
+        return self._tokens_in(header) if len(header) <= MAX_COOKIE_BYTES else ()
+
+    def _tokens_in(self, header: bytes) -> Sequence[str]:
         found: list[bytes] = []
         for pair in header.split(b";"):
             name, _, value = pair.partition(b"=")
@@ -103,16 +110,16 @@ class Cookie:
         return Cookie(self.name, secure=False)
 
 
-def _readable(found: list[bytes]) -> list[str]:
+def _readable(found: list[bytes]) -> Sequence[str]:
     if len(found) > MAX_CANDIDATES:
-        return []
+        return ()
     texts: list[str] = []
     for value in found:
         if value.isascii() and 0 < len(value) <= MAX_TOKEN_LENGTH:
             text = value.decode()
             if text not in texts:
                 texts.append(text)
-    return texts
+    return tuple(texts)
 
 
 def _checked(kind: str, name: str) -> str:

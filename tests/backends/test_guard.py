@@ -98,8 +98,10 @@ async def test_after_failures_in_a_row_nobody_waits(
 ) -> None:
     own_valkey.kill()
     reasons = await fail(guard, CONSECUTIVE_FAILURES + 3)
-    assert set(reasons[:CONSECUTIVE_FAILURES]) == {"connection"}
-    assert set(reasons[CONSECUTIVE_FAILURES:]) == {"breaker_open"}
+    opened = reasons.index("breaker_open")
+    assert 0 < opened <= CONSECUTIVE_FAILURES  # the probe fails too, and may come between
+    assert set(reasons[:opened]) == {"connection"}
+    assert set(reasons[opened:]) == {"breaker_open"}
 
 
 async def test_every_call_is_refused_while_the_breaker_is_open(

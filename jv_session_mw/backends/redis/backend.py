@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import itertools
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import TypeAlias, cast
 
@@ -12,6 +12,8 @@ from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.batching import Batcher, Patience
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
+    Found,
+    complaint,
     edges,
     key_of,
     read_messages,
@@ -32,13 +34,13 @@ from jv_session_mw.changes import (
     Snapshot,
     Stretch,
 )
+from jv_session_mw.errors import UnreadableConversation
 
 SCAN_COUNT = 500
 EDGES = 2  # messages, which are sent in any case
 FEW_BYTES = DIGEST_DIGITS = 16
 
-# What `load.lua` and `commit.lua` answer where there is something.
-Found: TypeAlias = tuple[bytes, bytes, int, int, list[bytes], list[bytes]]
+# What `commit.lua` answers, unless the conversation is gone.
 Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes, *tuple[bytes, ...]]
 
 
@@ -90,42 +92,40 @@ class RedisBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        had, head = known.messages, f"{-window}"
+        had, head = known.messages, f"{LAYOUT} {-window}"
         if EDGES < len(had.values) == min(window, known.total):
             head = f"{head} {known.version} {known.birth} {known.total}"
         started = monotonic()
-        answer = await self._run(timeout, scripts.LOAD, redis_keys(self._prefix, key), head)
+        answer = cast("Found", await self._run(timeout, scripts.LOAD, key, head))
         status = answer[1]
+        if status == b"found":
+            return read_snapshot(answer, read_messages(answer[8]))
         if status == b"missing":
             return MISSING
         if status == b"deleted":
             return DELETED
-        _, _, ttl_ms, total, fields, elements = cast("Found", answer)
-        if status == b"found":
-            return read_snapshot(ttl_ms, total, fields, read_messages(elements))
-        if elements == edges(had):
-            return read_snapshot(ttl_ms, total, fields, had)
+        if status == b"unreadable":
+            raise UnreadableConversation("hash", complaint(cast("list[bytes]", answer)[2]))
+        if answer[8] == edges(had):
+            return read_snapshot(answer, had)
         # Somebody has written into the log by hand.
         return await self.load(key, window, timeout + started - monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        names = redis_keys(self._prefix, key)[1:2]
-        answer = await self._run(timeout, scripts.OLDER, names, f"{before} {count}")
-        return read_messages(cast("list[bytes]", answer[1]))
+        answer = await self._run(timeout, scripts.OLDER, key, f"{before} {count}")
+        return read_messages(cast("list[list[bytes]]", answer)[1])
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        names, head = redis_keys(self._prefix, key), f"{self._rules} {_head(changes)}"
-        return _outcome(await self._run(timeout, scripts.COMMIT, names, head, *_values(changes)))
+        head, values = f"{self._rules} {_head(changes)}", _values(changes)
+        return _outcome(await self._run(timeout, scripts.COMMIT, key, head, values))
 
     async def touch(self, key: str, timeout: float) -> int:
-        names = redis_keys(self._prefix, key)[:2]
-        answer = await self._run(timeout, scripts.TOUCH, names, f"{self._ttl_ms} {LAYOUT}")
-        return cast("int", answer[1])
+        answer = await self._run(timeout, scripts.TOUCH, key, f"{self._ttl_ms} {LAYOUT}")
+        return cast("list[int]", answer)[1]
 
     async def delete(self, key: str, timeout: float) -> bool:
-        names = redis_keys(self._prefix, key)
-        answer = await self._run(timeout, scripts.DELETE, names, f"{self._ttl_ms}")
-        return answer[1] == 1
+        answer = await self._run(timeout, scripts.DELETE, key, f"{self._ttl_ms}")
+        return cast("list[int]", answer)[1] == 1
 
     async def has(self, key: str, timeout: float) -> bool:
         command = ("EXISTS", redis_keys(self._prefix, key)[0])
@@ -155,17 +155,16 @@ class RedisBackend:
         return await asyncio.gather(*replies)
 
     def _run(
-        self, timeout: float, script: str, names: tuple[str, ...], head: str, *rest: Argument
-    ) -> Awaitable[list[Reply]]:
+        self, timeout: float, script: str, key: str, head: str, values: Sequence[Argument] = ()
+    ) -> Awaitable[Reply]:
         """Run a script, whose answer begins with the first word of the head that it was given.
 
         No other command on that connection had the same: a connection that is one reply ahead or
         behind would give every request somebody else's conversation, and is found out.
         """
-        tag = next(self._tags)
-        command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *rest)
-        answer = self._current().send(command, timeout, b"%d" % tag)
-        return cast("Awaitable[list[Reply]]", answer)
+        tag, names = next(self._tags), redis_keys(self._prefix, key)
+        command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *values)
+        return self._current().send(command, timeout, b"%d" % tag)
 
     def _current(self) -> Line:
         line, loop = self._line, get_running_loop()
@@ -209,12 +208,11 @@ def _base(base: bytes | None) -> str | bytes:
     return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:DIGEST_DIGITS]
 
 
-def _outcome(reply: list[Reply]) -> Outcome:
-    if reply[1] == b"gone":
+def _outcome(reply: Reply) -> Outcome:
+    answer = cast("Written", reply)
+    if answer[1] == b"gone":
         return GONE
-    _, status, version, created_ms, ttl_ms, total, first_seq, birth, *conflicts = cast(
-        "Written", reply
-    )
+    _, status, version, created_ms, ttl_ms, total, first_seq, birth, *conflicts = answer
     return Outcome(
         "committed" if status == b"committed" else "conflict",
         version,

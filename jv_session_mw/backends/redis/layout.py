@@ -5,19 +5,21 @@ the list of messages, each `<sequence number>:<value>`, and `...:d` the tombston
 hash tag: all three live in one Cluster slot.
 """
 
-import re
+from functools import lru_cache
+from typing import TypeAlias
 
 from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
 from jv_session_mw.errors import UnreadableConversation
 
 LAYOUT = "3"
-META = b"@"
 FIELD = b"."
 DIGITS = 15  # what a number of Lua holds exactly
 
-# Layout, version, created, next number, end of life, birth, and what a load says in place of the
-# commits if there are any.
-_META = re.compile(rb"3 (\d{1,15}) (\d{1,15}) \d{1,15} \d{1,15} ([\w-]+) \.\.\.")
+# What `load.lua` answers where there is something: a tag, 'found' or 'same', what remains of the
+# TTL, the length of the log, version, creation, birth, the other fields, and the elements.
+Found: TypeAlias = tuple[bytes, bytes, int, int, int, int, bytes, list[bytes], list[bytes]]
+
+_NOT_OURS = "\udc80"  # which the UTF-8 of a name can never become
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
@@ -41,28 +43,30 @@ def key_of(prefix: str, name: bytes) -> str | None:
     return None if not key.isascii() or b"{" in key or b"}" in key else key.decode()
 
 
-def read_snapshot(ttl_ms: int, total: int, pairs: list[bytes], messages: Stretch) -> Snapshot:
+def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
-    names_and_values = iter(pairs)
-    found = dict(zip(names_and_values, names_and_values, strict=True))
-    meta = found.pop(META, b"")
-    match = _META.fullmatch(meta)
-    if match is None:
-        raise UnreadableConversation("hash", _complaint(meta))
-    version, created, birth = match.groups()
+    _, _, ttl_ms, total, version, created_ms, birth, pairs, _ = found
+    names = _names_of(tuple(pairs[::2]))
+    fields = dict(zip(names, pairs[1::2], strict=True))
+    fields.pop(_NOT_OURS, None)
+    return Snapshot(
+        version,
+        created_ms,
+        max(0, ttl_ms),
+        total,
+        fields,
+        messages,
+        birth=birth.decode(),
+    )
+
+
+@lru_cache(256)
+def _names_of(fields: tuple[bytes, ...]) -> list[str]:
+    """Return the names of the state that *fields* are; those of one app have the same in each."""
     try:
-        fields = {name[1:].decode(): data for name, data in found.items() if name[:1] == FIELD}
+        return [name[1:].decode() if name[:1] == FIELD else _NOT_OURS for name in fields]
     except UnicodeDecodeError as error:
         raise UnreadableConversation("hash", "the name of a field is not UTF-8") from error
-    return Snapshot(
-        version=int(version),
-        birth=birth.decode(),
-        created_ms=int(created),
-        ttl_ms=max(0, ttl_ms),
-        total=total,
-        fields=fields,
-        messages=messages,
-    )
 
 
 def edges(messages: Stretch) -> list[bytes]:
@@ -87,7 +91,8 @@ def read_messages(log: list[bytes]) -> Stretch:
     return Stretch(list(map(int, numbers)), values)
 
 
-def _complaint(meta: bytes) -> str:
+def complaint(meta: bytes) -> str:
+    """Say why *meta* cannot be read."""
     if not meta.startswith(LAYOUT.encode() + b" "):
         return "it was written by another program or version"
     return "a number, the mark of its birth or its last commits are lost or corrupt"

@@ -1,4 +1,4 @@
--- KEYS: hash, list. ARGV: a tag, the ttl in ms and the layout, in one string.
+-- KEYS: hash, list, tombstone. ARGV: a tag, the ttl in ms and the layout, in one string.
 -- Refreshes the TTL within the lifetime and answers {tag, ttl}; 0 when nothing of ours is there.
 local tag, ttl, expected = string.match(ARGV[1], '^(%S+) (%d+) (%S+)$')
 ttl = tonumber(ttl)
