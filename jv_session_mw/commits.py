@@ -38,13 +38,8 @@ class Commits:
         self.follower: Follower | None = None
 
     @property
-    def may_be_left(self) -> bool:
-        """Whether there is something to commit, or a commit is under way."""
-        return self._lock.locked() or self._copy.differs
-
-    def none_is_left(self) -> bool:
-        """Say, at little cost, that surely there is nothing to commit; in doubt, False."""
-        return self._copy.is_as_stored() and not self._lock.locked()
+    def are_under_way(self) -> bool:
+        return self._lock.locked()
 
     async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
         """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
@@ -69,26 +64,25 @@ class Commits:
             return
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
-        self._copy.sending(delta)
+        copy, follower, before = self._copy, self.follower, self._copy.head.total
+        copy.sending(delta)
         try:
             outcome = await channel.commit(delta.changes, deadline)
         except UnreadableConversation:
-            self._copy.forget(delta)  # refused before the first write
+            copy.forget(delta)  # refused before the first write
             raise
-        before = self._copy.head.total
-        self._copy.absorb(delta, outcome)
+        copy.absorb(delta, outcome)
         if outcome.status == "committed":
-            if self.follower is not None:
+            if follower is not None:
                 messages = [] if delta.log is None else delta.log.values
-                told = committed(delta.changes, before, self._copy.snapshot, messages)
-                self.follower.committed(channel.id, channel.owner, told)
+                told = committed(delta.changes, before, copy.snapshot, messages)
+                follower.committed(channel.id, channel.owner, told)
             return
         if outcome.status == "gone":
             self.closed = True
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
             raise ConversationGone
-        if outcome.status == "conflict":
-            raise ConversationConflict(outcome.conflicts)
+        raise ConversationConflict(outcome.conflicts)
 
 
 def strictly(delta: Delta) -> None:

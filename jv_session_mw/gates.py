@@ -77,26 +77,24 @@ class HttpExchange(Exchange):
 
     async def _begin(self, start: Message) -> None:
         self._start = None
+        conversation = self.conversation
         if start["status"] >= 500 and not self.policy.commit_on_error:
-            self.conversation.discard()
-        if not self.conversation.is_as_stored():
-            await self._commit_beginning()
+            conversation.discard()
+        if not conversation.is_as_stored():
+            try:
+                await conversation.commit(self.deadline)
+            except ConversationGone:
+                pass  # deleted meanwhile, on purpose: no error of this turn
+            except SessionError as error:
+                conversation.discard()
+                self.failure = error
+                raise
         self.started = True
         self._expects_trailers = bool(start.get("trailers"))
         self._token_is_out = self._needs_token(start["status"])
         await self.forward(self.with_token(start) if self._token_is_out else start)
         if self._streams:
             self.begin_checkpoints()
-
-    async def _commit_beginning(self) -> None:
-        try:
-            await self.conversation.commit(self.deadline)
-        except ConversationGone:
-            return  # deleted meanwhile, on purpose: no error of this turn
-        except SessionError as error:
-            self.conversation.discard()
-            self.failure = error
-            raise
 
     async def _commit_end(self) -> None:
         try:

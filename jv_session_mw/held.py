@@ -86,11 +86,11 @@ class HeldConversation(Generic[S]):
     @property
     def may_be_unsaved(self) -> bool:
         """Whether something has changed, or a commit is under way."""
-        return self._commits.may_be_left
+        return self._commits.are_under_way or self._copy.differs
 
     def is_as_stored(self) -> bool:
         """Say, at little cost, that surely nothing is to be committed; in doubt, False."""
-        return self._commits.none_is_left()
+        return self._copy.is_as_stored() and not self._commits.are_under_way
 
     @property
     def is_unsure(self) -> bool:
