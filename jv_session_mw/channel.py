@@ -5,7 +5,7 @@ from opentelemetry.context import Context
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.telemetry import SIZE, Telemetry
+from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 
 class Channel:
@@ -41,12 +41,8 @@ class Channel:
     async def load(self, window: int, deadline: Deadline) -> Snapshot:
         with self._telemetry.call("load", self.id, self._parent, deadline) as call:
             snapshot = await self._backend.load(self.key, window, deadline.left)
-            result = "hit" if snapshot.version else "miss"
-            call.finished(result, snapshot.version, snapshot.ttl_ms)
-            if call.recorded is not None:
-                call.recorded.set_attribute(SIZE, _size(snapshot))
-            if snapshot.fallback:
-                call.fell_back(snapshot.fallback)
+            if call.is_observed:
+                _tell_of_load(call, snapshot)
         return snapshot
 
     async def older(self, before: int, count: int, deadline: Deadline) -> Stretch:
@@ -58,12 +54,8 @@ class Channel:
     async def commit(self, changes: Changes, deadline: Deadline) -> Outcome:
         with self._telemetry.call("save", self.id, self._parent, deadline) as call:
             outcome = await self._backend.commit(self.key, changes, deadline.left)
-            result = "written" if outcome.status == "committed" else outcome.status
-            call.finished(result, outcome.version, outcome.ttl_ms)
-            if outcome.conflicts:
-                call.collided(len(outcome.conflicts))
-            if outcome.fallback:
-                call.fell_back(outcome.fallback)
+            if call.is_observed:
+                _tell_of_commit(call, outcome)
         return outcome
 
     async def has(self, deadline: Deadline) -> bool:
@@ -83,6 +75,23 @@ class Channel:
             existed = await self._backend.delete(self.key, deadline.left)
             call.result = "deleted" if existed else "missing"
         return existed
+
+
+def _tell_of_load(call: StoreCall, snapshot: Snapshot) -> None:
+    call.finished("hit" if snapshot.version else "miss", snapshot.version, snapshot.ttl_ms)
+    if call.recorded is not None:
+        call.recorded.set_attribute(SIZE, _size(snapshot))
+    if snapshot.fallback:
+        call.fell_back(snapshot.fallback)
+
+
+def _tell_of_commit(call: StoreCall, outcome: Outcome) -> None:
+    result = "written" if outcome.status == "committed" else outcome.status
+    call.finished(result, outcome.version, outcome.ttl_ms)
+    if outcome.conflicts:
+        call.collided(len(outcome.conflicts))
+    if outcome.fallback:
+        call.fell_back(outcome.fallback)
 
 
 def _size(snapshot: Snapshot) -> int:

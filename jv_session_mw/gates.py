@@ -112,10 +112,9 @@ class HttpExchange(Exchange):
             return not message.get("more_trailers", False)
         if self._expects_trailers:
             return False
-        if kind == "http.response.pathsend":
-            return True
-        body = kind in ("http.response.body", "http.response.zerocopysend")
-        return body and not message.get("more_body", False)
+        if kind in ("http.response.body", "http.response.zerocopysend"):
+            return not message.get("more_body", False)
+        return bool(kind == "http.response.pathsend")
 
     def _needs_token(self, status: int) -> bool:
         conversation = self.conversation
@@ -187,7 +186,7 @@ class SocketExchange(Exchange):
 def _is_stream(message: Message) -> bool:
     if message["status"] in NO_BODY or message["status"] >= 300:
         return False
-    for name, _ in message.get("headers", ()):
-        if name == CONTENT_LENGTH or name.lower() == CONTENT_LENGTH:
-            return False
-    return True
+    headers = message.get("headers", ())
+    return CONTENT_LENGTH not in dict(headers) and all(
+        name.lower() != CONTENT_LENGTH for name, _ in headers
+    )

@@ -193,6 +193,7 @@ class StoreCall:
 
     __slots__ = ("_deadline", "_started", "result")
 
+    is_observed = False
     recorded: Span | None = None
 
     def __init__(self, deadline: Deadline, started: float) -> None:
@@ -230,6 +231,8 @@ class ObservedCall(StoreCall):
     """
 
     __slots__ = ("_current", "_operation", "_telemetry", "recorded")
+
+    is_observed = True
 
     def __init__(
         self,

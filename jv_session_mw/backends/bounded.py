@@ -62,5 +62,5 @@ class Bounded:
 
     def _resize(self, by: int) -> None:
         self.size += by
-        while len(self.by_key) > self._max_entries or self.size > self._max_bytes:
+        while self.size > self._max_bytes or len(self.by_key) > self._max_entries:
             self.drop_oldest()

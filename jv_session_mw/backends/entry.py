@@ -31,7 +31,7 @@ class Entry(Struct):
     next_seq: int = 1
     unseen: int = 0
     size: int = 0
-    commits: list[tuple[str, Outcome]] = []
+    commits: dict[str, Outcome] = {}
 
 
 def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
@@ -101,8 +101,10 @@ def _collides(stored: bytes | None, put: Put) -> bool:
 
 def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
     """Let *entry* know *changes* again when they come a second time."""
-    entry.commits.append((changes.commit_id, outcome))
-    del entry.commits[:-REMEMBERED_COMMITS]
+    commits = entry.commits
+    commits[changes.commit_id] = outcome
+    if len(commits) > REMEMBERED_COMMITS:
+        del commits[next(iter(commits))]
 
 
 def rewrite(entry: Entry, changes: Changes) -> int:

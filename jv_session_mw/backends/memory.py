@@ -146,7 +146,7 @@ class MemoryBackend:
         now = self._clock() if at is None else at
         expires, dies = now + snapshot.ttl_ms / 1000, self._end_of_life(snapshot.created_ms, now)
         entry = entry_of(snapshot, expires, dies)
-        entry.commits.extend(commits)
+        entry.commits.update(commits)
         self._entries.put(key, entry)
 
     def forget(self, key: str) -> None:
@@ -179,9 +179,9 @@ class MemoryBackend:
         if entry is None:
             entry = self._create(key, birth or changes.commit_id)
             return self._write(key, entry, changes, [])
-        for commit_id, outcome in entry.commits:
-            if commit_id == changes.commit_id:
-                return outcome
+        done = entry.commits.get(changes.commit_id)
+        if done is not None:
+            return done
         collisions = conflicts(entry, changes)
         if collisions and self.rules.reject:
             return Outcome(status="conflict", version=entry.version, conflicts=collisions)
