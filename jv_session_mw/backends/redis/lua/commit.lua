@@ -8,30 +8,38 @@
 --       digits of their SHA-1; '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
 -- Answers {tag, status, version, created, ttl, total, first seq, birth, conflicts ...}.
--- Everything that can fail is done before the first write: a script is not rolled back.
+-- Everything that can fail is done before the first write: a script is not rolled back. To call the
+-- server is what costs most, so that it is asked for all fields at once.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local few_bytes, most_bytes = 1000, 8000 -- of the commits that are remembered
-local head = {}
-for word in string.gmatch(ARGV[1], '%S+') do head[#head + 1] = word end
-local at = 1
+local part = 1000 -- values that Lua's stack holds in any case
 
-local function next_group(count, width)
-  local group = {}
-  for item = 1, tonumber(count) do
-    local row = {}
-    for column = 1, width do
-      row[column] = ARGV[at + column]
-    end
-    at = at + width
-    group[item] = row
+local tag, ttl, lifetime, most, reject, layout, commit, base, expected_birth, revive, cleared,
+      fields, removed, appended, replaced, dropped = string.match(
+  ARGV[1],
+  '^(%S+) (%d+) (%d+) (%d+) (%d) (%S+) (%S+) (%d+) (%S+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+)
+ttl, lifetime, most, base = tonumber(ttl), tonumber(lifetime), tonumber(most), tonumber(base)
+reject, revive, cleared = reject == '1', revive == '1', tonumber(cleared)
+-- Where each group begins.
+local fields_at = 2
+local removed_at = fields_at + 3 * fields
+local appended_at = removed_at + 2 * removed
+local replaced_at = appended_at + appended
+local dropped_at = replaced_at + 3 * replaced
+
+local function in_parts(command, key, values)
+  local answer
+  for from = 1, #values, part do
+    answer = redis.call(command, key, unpack(values, from, math.min(from + part - 1, #values)))
   end
-  return group
+  return answer
 end
 
-local function is_base(stored, base)
-  if not stored or base == '' then return not stored and base == '' end
-  if string.sub(base, 1, 1) == '=' then return stored == string.sub(base, 2) end
-  return string.sub(redis.sha1hex(stored), 1, 16) == base
+local function is_base(stored, expected)
+  if not stored or expected == '' then return not stored and expected == '' end
+  if string.sub(expected, 1, 1) == '=' then return stored == string.sub(expected, 2) end
+  return string.sub(redis.sha1hex(stored), 1, 16) == expected
 end
 
 local function whole(digits)
@@ -41,10 +49,7 @@ end
 local function are_commits(text)
   if not string.find(text, '^ [%w_-]+=%d+,%d+,%d+') then return false end
   if #text > few_bytes then return not string.find(text, '[^%w_=, -]') end
-  for done in string.gmatch(text, '%S+') do
-    if not string.find(done, '^[%w_-]+=%d+,%d+,%d+$') then return false end
-  end
-  return true
+  return string.gsub(text, ' [%w_-]+=%d+,%d+,%d+', '') == ''
 end
 
 local function split(element)
@@ -64,21 +69,29 @@ local function find(seq)
   end
 end
 
-local tag, ttl, lifetime, most = head[1], tonumber(head[2]), tonumber(head[3]), tonumber(head[4])
-local reject, layout, commit, base = head[5] == '1', head[6], head[7], tonumber(head[8])
-local expected_birth, revive, cleared = head[9], head[10] == '1', tonumber(head[11])
-local fields, removed = next_group(head[12], 3), next_group(head[13], 2)
-local appended, replaced = next_group(head[14], 1), next_group(head[15], 3)
-local dropped = next_group(head[16], 1)
-
 if not revive and redis.call('EXISTS', tombstone) == 1 then
   return {tag, 'gone'}
 end
-local kind, log = redis.call('TYPE', hash).ok, redis.call('TYPE', list).ok
-if (kind ~= 'hash' and kind ~= 'none') or (log ~= 'list' and log ~= 'none') then
-  return redis.error_reply('UNREADABLE the keys are of type ' .. kind .. ' and ' .. log)
+
+local names = {'@'}
+for at = fields_at, removed_at - 1, 3 do names[#names + 1] = '.' .. ARGV[at] end
+for at = removed_at, appended_at - 1, 2 do names[#names + 1] = '.' .. ARGV[at] end
+-- What is of another type fails here, which costs less than to ask for the types each time.
+local stored = redis.pcall('HMGET', hash, unpack(names, 1, math.min(part, #names)))
+local total = redis.pcall('LLEN', list)
+local failed = stored.err and stored or type(total) == 'table' and total
+if failed then
+  if not string.find(failed.err, 'WRONGTYPE', 1, true) then return failed end
+  local types = redis.call('TYPE', hash).ok .. ' and ' .. redis.call('TYPE', list).ok
+  return redis.error_reply('UNREADABLE the keys are of type ' .. types)
 end
-if kind == 'none' and not revive and (base > 0 or log ~= 'none') then
+for from = part + 1, #names, part do
+  local more = redis.call('HMGET', hash, unpack(names, from, math.min(from + part - 1, #names)))
+  for at, value in ipairs(more) do stored[from + at - 1] = value end
+end
+local meta = stored[1]
+local is_new = not meta and redis.call('EXISTS', hash) == 0
+if is_new and not revive and (base > 0 or total > 0) then
   return {tag, 'gone'}
 end
 
@@ -86,10 +99,10 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local version, created, seq, commits, birth = 0, now, 1, '', commit
 local dies = lifetime > 0 and now + lifetime or 0
-if kind == 'hash' then
-  local meta, found = redis.call('HGET', hash, '@') or '', nil
+if not is_new then
+  local found
   found, version, created, seq, dies, birth, commits =
-    string.match(meta, '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+)(.*)$')
+    string.match(meta or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+)(.*)$')
   version, created, seq, dies = whole(version), whole(created), whole(seq), whole(dies)
   local complete = version and created and seq and dies and are_commits(commits)
   if found ~= layout or not complete then
@@ -108,26 +121,29 @@ if done then
   -- A write, so that who waits for replicas now waits for those of the first time too.
   redis.call('PEXPIRE', hash, ttl)
   redis.call('PEXPIRE', list, ttl)
-  return {tag, 'committed', tonumber(was_version), created, ttl, redis.call('LLEN', list),
-          tonumber(was_first), birth}
+  return {tag, 'committed', tonumber(was_version), created, ttl, total, tonumber(was_first), birth}
 end
 
 local answer = {tag, 'committed', version + 1, created, ttl, 0, seq, birth}
-local function compare(name, stored, value, expected)
-  if stored ~= value and not is_base(stored, expected) then
+local function compare(name, was, value, expected)
+  if was ~= value and not is_base(was, expected) then
     answer[#answer + 1] = name
   end
 end
-for _, field in ipairs(fields) do
-  compare(field[1], redis.call('HGET', hash, '.' .. field[1]), field[2], field[3])
+local asked = 1
+for at = fields_at, removed_at - 1, 3 do
+  asked = asked + 1
+  compare(ARGV[at], stored[asked], ARGV[at + 1], ARGV[at + 2])
 end
-for _, field in ipairs(removed) do
-  compare(field[1], redis.call('HGET', hash, '.' .. field[1]), false, field[2])
+for at = removed_at, appended_at - 1, 2 do
+  asked = asked + 1
+  compare(ARGV[at], stored[asked], false, ARGV[at + 1])
 end
-for _, message in ipairs(replaced) do
-  local place, stored = find(tonumber(message[1]))
-  message.place = place
-  compare('messages#' .. message[1], stored or false, message[2], message[3])
+local places = {}
+for at = replaced_at, dropped_at - 1, 3 do
+  local place, was = find(tonumber(ARGV[at]))
+  places[at] = place
+  compare('messages#' .. ARGV[at], was or false, ARGV[at + 1], ARGV[at + 2])
 end
 if reject and #answer > 8 then
   answer[2], answer[3] = 'conflict', version
@@ -135,17 +151,18 @@ if reject and #answer > 8 then
 end
 
 if revive then redis.call('DEL', tombstone) end
-if kind == 'none' and log ~= 'none' then redis.call('DEL', list) end
-for _, field in ipairs(removed) do
-  redis.call('HDEL', hash, '.' .. field[1])
+if is_new and total > 0 then
+  redis.call('DEL', list)
+  total = 0
 end
-for _, message in ipairs(replaced) do
-  if message.place then
-    redis.call('LSET', list, message.place, message[1] .. ':' .. message[2])
-  end
+for at = removed_at, appended_at - 1, 2 do
+  redis.call('HDEL', hash, '.' .. ARGV[at])
 end
-for _, message in ipairs(dropped) do
-  local place = find(tonumber(message[1]))
+for at = replaced_at, dropped_at - 1, 3 do
+  if places[at] then redis.call('LSET', list, places[at], ARGV[at] .. ':' .. ARGV[at + 1]) end
+end
+for at = dropped_at, #ARGV do
+  local place = find(tonumber(ARGV[at]))
   if place then
     local mark = 'dropped by ' .. commit
     redis.call('LSET', list, place, mark)
@@ -159,11 +176,14 @@ if cleared > 0 then
     first = split(redis.call('LINDEX', list, 0) or '')
   end
 end
-for _, message in ipairs(appended) do
-  redis.call('RPUSH', list, seq .. ':' .. message[1])
+local elements = {}
+for at = appended_at, replaced_at - 1 do
+  elements[#elements + 1] = string.format('%.0f:', seq) .. ARGV[at]
   seq = seq + 1
 end
+total = in_parts('RPUSH', list, elements) or total
 if most > 0 then redis.call('LTRIM', list, -most, -1) end
+if most > 0 or cleared > 0 or dropped_at <= #ARGV then total = redis.call('LLEN', list) end
 
 -- A commit is asked again within seconds, and hundreds of others may have come between: the last 8 are
 -- remembered in any case, and those of the last minute too, as many as there is room for.
@@ -179,12 +199,14 @@ local function oldest_goes()
   return are_more_than_8() and tonumber(string.match(commits, '^ [^,]+,%d+,(%d+)')) < age - 60
 end
 while oldest_goes() do commits = string.sub(commits, (string.find(commits, ' ', 2, true))) end
-local meta = string.format('%s %.0f %.0f %.0f %.0f %s', layout, answer[3], created, seq, dies, birth)
-redis.call('HSET', hash, '@', meta .. commits)
-for _, field in ipairs(fields) do
-  redis.call('HSET', hash, '.' .. field[1], field[2])
+meta = string.format('%s %.0f %.0f %.0f %.0f %s', layout, answer[3], created, seq, dies, birth)
+local pairs_to_set = {'@', meta .. commits}
+for at = fields_at, removed_at - 1, 3 do
+  pairs_to_set[#pairs_to_set + 1] = '.' .. ARGV[at]
+  pairs_to_set[#pairs_to_set + 1] = ARGV[at + 1]
 end
+in_parts('HSET', hash, pairs_to_set)
 redis.call('PEXPIRE', hash, ttl)
 redis.call('PEXPIRE', list, ttl)
-answer[6] = redis.call('LLEN', list)
+answer[6] = total
 return answer

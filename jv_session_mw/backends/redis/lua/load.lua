@@ -4,21 +4,26 @@
 -- Answers {tag, 'found', ttl, total, version, created, birth, fields, messages}, {tag, 'missing'},
 -- {tag, 'deleted'} or {tag, 'unreadable', meta}; writes nothing. Who has the messages already gets
 -- {tag, 'same', ...}, and of them the first and the last one of the window.
+local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local tag, layout, start, known = string.match(ARGV[1], '^(%S+) (%S+) (%S+) ?(.*)$')
-if redis.call('EXISTS', KEYS[3]) == 1 then
+if redis.call('EXISTS', tombstone) == 1 then
   return {tag, 'deleted'}
 end
-local hash = redis.call('TYPE', KEYS[1]).ok
-local list = redis.call('TYPE', KEYS[2]).ok
-if (hash ~= 'hash' and hash ~= 'none') or (list ~= 'list' and list ~= 'none') then
-  return redis.error_reply('UNREADABLE the keys are of type ' .. hash .. ' and ' .. list)
+
+-- What is of another type fails here, which costs less than to ask for the types each time.
+local fields, total = redis.pcall('HGETALL', hash), redis.pcall('LLEN', list)
+local failed = fields.err and fields or type(total) == 'table' and total
+if failed then
+  if not string.find(failed.err, 'WRONGTYPE', 1, true) then return failed end
+  local types = redis.call('TYPE', hash).ok .. ' and ' .. redis.call('TYPE', list).ok
+  return redis.error_reply('UNREADABLE the keys are of type ' .. types)
 end
-if hash == 'none' then
+if #fields == 0 then
   -- A log without its hash is what an evicting server leaves over: not to be joined by a new one.
-  return {tag, list == 'none' and 'missing' or 'deleted'}
+  return {tag, total == 0 and 'missing' or 'deleted'}
 end
 
-local fields, meta = redis.call('HGETALL', KEYS[1]), ''
+local meta = ''
 for at = 1, #fields, 2 do
   if fields[at] == '@' then
     table.remove(fields, at)
@@ -32,13 +37,12 @@ local found, version, created, seq, dies, birth =
 local longest = found == layout and math.max(#version, #created, #seq, #dies) or 16
 if longest > 15 then return {tag, 'unreadable', meta} end -- what a number of Lua holds exactly
 
-local total, messages = redis.call('LLEN', KEYS[2]), nil
-local is_known = version .. ' ' .. birth .. ' ' .. total == known
-if is_known then
-  local first = redis.call('LINDEX', KEYS[2], start) or redis.call('LINDEX', KEYS[2], 0)
-  messages = {first, redis.call('LINDEX', KEYS[2], -1)}
+local status, messages = 'found', nil
+if version .. ' ' .. birth .. ' ' .. total == known then
+  local first = redis.call('LINDEX', list, start) or redis.call('LINDEX', list, 0)
+  status, messages = 'same', {first, redis.call('LINDEX', list, -1)}
 else
-  messages = redis.call('LRANGE', KEYS[2], start, -1)
+  messages = redis.call('LRANGE', list, start, -1)
 end
-return {tag, is_known and 'same' or 'found', redis.call('PTTL', KEYS[1]), total, tonumber(version),
-        tonumber(created), birth, fields, messages}
+return {tag, status, redis.call('PTTL', hash), total, tonumber(version), tonumber(created), birth,
+        fields, messages}
