@@ -33,12 +33,14 @@ FOREIGN = (redis_errors.RedisError, OSError)
 _WORDS = re.compile(
     r"(?:^|: -)(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|MASTERDOWN|CLUSTERDOWN)\b"
     r"|(max number of clients)|(cluster support disabled)|(No master found)"
+    r"|(can't run this command)|(has no permissions)"
 )
 _MEANS = {
     "READONLY": "readonly", "OOM": "oom", "MISCONF": "misconf", "NOREPLICAS": "noreplicas",
     "NOPERM": "permission", "NOAUTH": "auth", "MASTERDOWN": "loading", "CLUSTERDOWN": "cluster",
     "max number of clients": "clients", "cluster support disabled": "cluster",
-    "No master found": "sentinel",
+    "No master found": "sentinel", "can't run this command": "permission",
+    "has no permissions": "permission",
 }  # fmt: skip
 
 WHICH_SENTINELS = " : <"  # what follows shows a client with all its options, for each of them

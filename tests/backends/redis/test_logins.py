@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from redis.credentials import UsernamePasswordCredentialProvider
 
-from jv_session_mw import ConfigurationError, RedisConversationStore
+from jv_session_mw import ConfigurationError, RedisConversationStore, StoreUnavailable
 from jv_session_mw.cli.server import HOST, free_port
-from tests.servers import RedisServer, find_binary
+from tests.servers import KINDS, RedisServer, find_binary
 
 Make = Callable[..., RedisServer]
 KIND = "redis-7"  # the only one that is built with TLS
@@ -99,3 +99,17 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return own, key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("command", ["hgetall", "hmget", "llen", "rpush"])
+async def test_a_command_that_the_user_may_not_run_is_named_and_not_taken_for_corruption(
+    new_valkey: Make, kind: str, command: str
+) -> None:
+    server = new_valkey(kind)
+    server.do("ACL", "SETUSER", "chat", "on", ">s3cret", "~conv:*", "+@all", f"-{command}")
+    url = f"redis://chat:s3cret@{HOST}:{server.port}"
+    async with RedisConversationStore(url=url, fallback=None, deadline=5.0) as store:
+        with pytest.raises(StoreUnavailable) as refused:
+            await store.set("id", {"messages": [{"role": "user"}]})
+    assert refused.value.reason == "permission"
