@@ -46,12 +46,13 @@ local function whole(digits)
   return digits and #digits <= 15 and tonumber(digits)
 end
 
-local function are_commits(text)
-  if not string.find(text, '^ [%w_-]+=%d+,%d+,%d+') then return false end
-  if #text > few_bytes then -- to look at each of them would cost more than all the rest
+-- The commits are the rest of the meta field from some place on, and may be long: they are not copied.
+local function are_commits(text, from)
+  if not string.find(text, '^ [%w_-]+=%d+,%d+,%d+', from) then return false end
+  if #text - from >= few_bytes then -- to look at each of them would cost more than all the rest
     return string.find(string.sub(text, -200), ' [%w_-]+=%d+,%d+,%d+$') ~= nil
   end
-  return string.gsub(text, ' [%w_-]+=%d+,%d+,%d+', '') == ''
+  return string.gsub(string.sub(text, from), ' [%w_-]+=%d+,%d+,%d+', '') == ''
 end
 
 local function split(element)
@@ -91,22 +92,22 @@ for from = part + 1, #names, part do
   local more = redis.call('HMGET', hash, unpack(names, from, math.min(from + part - 1, #names)))
   for at, value in ipairs(more) do stored[from + at - 1] = value end
 end
-local meta = stored[1]
-local is_new = not meta and redis.call('EXISTS', hash) == 0
+local meta = stored[1] or ''
+local is_new = meta == '' and redis.call('EXISTS', hash) == 0
 if is_new and not revive and (base > 0 or total > 0) then
   return {tag, 'gone'}
 end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local version, created, seq, commits, birth = 0, now, 1, '', commit
+local version, created, seq, birth, commits = 0, now, 1, commit, 1
 local dies = lifetime > 0 and now + lifetime or 0
 if not is_new then
   local found
   found, version, created, seq, dies, birth, commits =
-    string.match(meta or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+)(.*)$')
+    string.match(meta, '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+)()')
   version, created, seq, dies = whole(version), whole(created), whole(seq), whole(dies)
-  local complete = version and created and seq and dies and are_commits(commits)
+  local complete = version and created and seq and dies and are_commits(meta, commits)
   if found ~= layout or not complete then
     return redis.error_reply('UNREADABLE the hash is not of layout ' .. layout)
   end
@@ -117,9 +118,9 @@ if dies > 0 then
   if ttl <= 0 then return {tag, 'gone'} end
 end
 
-local _, done = string.find(commits, ' ' .. commit .. '=', 1, true)
+local _, done = string.find(meta, ' ' .. commit .. '=', commits, true)
 if done then
-  local was_version, was_first = string.match(commits, '^(%d+),(%d+)', done + 1)
+  local was_version, was_first = string.match(meta, '^(%d+),(%d+)', done + 1)
   -- A write, so that who waits for replicas now waits for those of the first time too.
   redis.call('PEXPIRE', hash, ttl)
   redis.call('PEXPIRE', list, ttl)
@@ -190,19 +191,19 @@ if most > 0 or cleared > 0 or dropped_at <= #ARGV then total = redis.call('LLEN'
 -- A commit is asked again within seconds, and hundreds of others may have come between: the last 8 are
 -- remembered in any case, and those of the last minute too, as many as there is room for.
 local age = math.max(0, math.floor((now - created) / 1000))
-commits = string.format('%s %s=%.0f,%.0f,%.0f', commits, commit, answer[3], answer[7], age)
-local function are_more_than_8()
-  if #commits > few_bytes then return true end
-  local _, count = string.gsub(commits, '=', '=')
-  return count > 8
-end
+local this = string.format(' %s=%.0f,%.0f,%.0f', commit, answer[3], answer[7], age)
 local function oldest_goes()
-  if #commits > most_bytes then return true end
-  return are_more_than_8() and tonumber(string.match(commits, '^ [^,]+,%d+,(%d+)')) < age - 60
+  local bytes = #meta - commits + 1 + #this
+  if bytes > most_bytes then return true end
+  if bytes <= few_bytes then
+    local _, count = string.gsub(string.sub(meta, commits), '=', '=')
+    if count < 8 then return false end
+  end
+  return tonumber(string.match(meta, '^ [^,]+,%d+,(%d+)', commits)) < age - 60
 end
-while oldest_goes() do commits = string.sub(commits, (string.find(commits, ' ', 2, true))) end
-meta = string.format('%s %.0f %.0f %.0f %.0f %s', layout, answer[3], created, seq, dies, birth)
-local pairs_to_set = {'@', meta .. commits}
+while oldest_goes() do commits = string.find(meta, ' ', commits + 1, true) or #meta + 1 end
+local head = string.format('%s %.0f %.0f %.0f %.0f %s', layout, answer[3], created, seq, dies, birth)
+local pairs_to_set = {'@', head .. string.sub(meta, commits) .. this}
 for at = fields_at, removed_at - 1, 3 do
   pairs_to_set[#pairs_to_set + 1] = '.' .. ARGV[at]
   pairs_to_set[#pairs_to_set + 1] = ARGV[at + 1]
