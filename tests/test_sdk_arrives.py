@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 # In a process of its own: a global provider is set once and for all.
-PROGRAM = """
+SPANS = """
 import asyncio
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -29,10 +29,44 @@ async def main():
 asyncio.run(main())
 """
 
+METRICS = """
+import asyncio
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from jv_session_mw import MemoryConversationStore
+
+def seen(reader):
+    data = reader.get_metrics_data()
+    scopes = [] if data is None else [s for r in data.resource_metrics for s in r.scope_metrics]
+    return {metric.name for scope in scopes for metric in scope.metrics}
+
+async def main():
+    reader = InMemoryMetricReader()
+    async with MemoryConversationStore() as store:
+        await store.get("id")
+        metrics.set_meter_provider(MeterProvider([reader]))
+        while "jv_session.store.operation.duration" not in seen(reader):
+            await store.get("id")
+            await asyncio.sleep(0.01)
+        print("measured")
+
+asyncio.run(main())
+"""
+
 
 def test_an_sdk_that_comes_late_gets_its_spans() -> None:
+    assert words_of(SPANS) == ["conversation.load", "conversation.save"]
+
+
+def test_an_sdk_of_metrics_alone_that_comes_late_gets_its_measurements() -> None:
+    assert words_of(METRICS) == ["measured"]
+
+
+def words_of(program: str) -> list[str]:
+    """Run *program*, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
@@ -40,4 +74,4 @@ def test_an_sdk_that_comes_late_gets_its_spans() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["conversation.load", "conversation.save"]
+    return done.stdout.split()
