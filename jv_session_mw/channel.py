@@ -1,5 +1,6 @@
 """One conversation's line to the backend: its key, its spans and its deadline."""
 
+from msgspec import Struct
 from opentelemetry.context import Context
 
 from jv_session_mw.backends.base import Backend
@@ -8,71 +9,59 @@ from jv_session_mw.deadline import Deadline
 from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 
-class Channel:
+class Channel(Struct, frozen=True, gc=False):
     """Makes each store call of one conversation one span under the request's own span.
 
     *parent* is the context at the request's entry: a save may run in another task than the load,
     or under a span that a generator left open, and still belongs beside it.
     """
 
-    __slots__ = ("_backend", "_parent", "_telemetry", "id", "key", "owner")
-
-    def __init__(
-        self,
-        backend: Backend,
-        telemetry: Telemetry,
-        parent: Context,
-        id: str,
-        key: str,
-        *,
-        owner: str | None,
-    ) -> None:
-        self._backend = backend
-        self._telemetry = telemetry
-        self._parent = parent
-        self.id = id
-        self.key = key
-        self.owner = owner
+    backend: Backend
+    telemetry: Telemetry
+    parent: Context
+    id: str
+    key: str
+    owner: str | None = None
 
     def name_request(self) -> None:
         """Put the conversation's name in traces on the span that was current at the entry."""
-        self._telemetry.name_span(self.id, self._parent)
+        self.telemetry.name_span(self.id, self.parent)
 
     async def load(self, window: int, deadline: Deadline) -> Snapshot:
-        with self._telemetry.call("load", self.id, self._parent, deadline) as call:
-            snapshot = await self._backend.load(self.key, window, deadline.left)
+        with self.telemetry.call("load", self.id, self.parent, deadline) as call:
+            snapshot = await self.backend.load(self.key, window, deadline.left)
             if call.is_observed:
                 _tell_of_load(call, snapshot)
         return snapshot
 
     async def older(self, before: int, count: int, deadline: Deadline) -> Stretch:
-        with self._telemetry.call("load", self.id, self._parent, deadline) as call:
-            messages = await self._backend.older(self.key, before, count, deadline.left)
+        with self.telemetry.call("load", self.id, self.parent, deadline) as call:
+            messages = await self.backend.older(self.key, before, count, deadline.left)
             call.result = "hit" if messages else "miss"
         return messages
 
     async def commit(self, changes: Changes, deadline: Deadline) -> Outcome:
-        with self._telemetry.call("save", self.id, self._parent, deadline) as call:
-            outcome = await self._backend.commit(self.key, changes, deadline.left)
+        with self.telemetry.call("save", self.id, self.parent, deadline) as call:
+            outcome = await self.backend.commit(self.key, changes, deadline.left)
             if call.is_observed:
                 _tell_of_commit(call, outcome)
         return outcome
 
     async def has(self, deadline: Deadline) -> bool:
-        with self._telemetry.call("has", self.id, self._parent, deadline) as call:
-            found = await self._backend.has(self.key, deadline.left)
+        with self.telemetry.call("has", self.id, self.parent, deadline) as call:
+            found = await self.backend.has(self.key, deadline.left)
             call.result = "hit" if found else "miss"
         return found
 
     async def touch(self, deadline: Deadline) -> int:
-        with self._telemetry.call("touch", self.id, self._parent, deadline) as call:
-            ttl_ms = await self._backend.touch(self.key, deadline.left)
+        with self.telemetry.call("touch", self.id, self.parent, deadline) as call:
+            ttl_ms = await self.backend.touch(self.key, deadline.left)
             call.finished("refreshed" if ttl_ms else "gone", 0, ttl_ms)
         return ttl_ms
 
     async def delete(self, deadline: Deadline) -> bool:
-        with self._telemetry.call("delete", self.id, self._parent, deadline) as call:
-            existed = await self._backend.delete(self.key, deadline.left)
+        with self.telemetry.call("delete", self.id, self.parent, deadline) as call:
+            existed = await self.backend.delete(self.key, deadline.left)
             call.result = "deleted" if existed else "missing"
         return existed
 

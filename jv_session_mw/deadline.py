@@ -1,14 +1,13 @@
 """The store time that one request may still spend."""
 
+from msgspec import Struct
 
-class Deadline:
+
+class Deadline(Struct, gc=False):
     """The seconds of store time that one request may still spend.
 
     Only time inside store calls is taken off what is `left`, so that a stream of minutes has its
     commit at the end.
     """
 
-    __slots__ = ("left",)
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
+    left: float

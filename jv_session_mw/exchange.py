@@ -35,32 +35,22 @@ class Policy(Struct, frozen=True):
     checkpoint_seconds: float
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """One request and its response, or one WebSocket, and the conversation that it has.
 
     It keeps its own reference to the conversation: the scope belongs to the app, which may put
     anything there. *presented* is what the client came with, *deadline* what is left of its time.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: Conversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        *,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        self.policy = policy
-        self.conversation = conversation
-        self.presented = presented
-        self.deadline = deadline
-        self.take = receive
-        self.forward = send
-        self.started = False
-        self.failure: SessionError | None = None
-        self._checkpoints: Checkpoints | None = None
+    policy: Policy
+    conversation: Conversation[Any]
+    presented: Presented
+    deadline: Deadline
+    take: Receive
+    forward: Send
+    started: bool = False
+    failure: SessionError | None = None
+    _checkpoints: Checkpoints | None = None
 
     def begin_checkpoints(self) -> None:
         """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""

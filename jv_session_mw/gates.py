@@ -15,7 +15,7 @@ NO_BODY = frozenset({204, 205, 304})
 CONTENT_LENGTH = b"content-length"
 
 
-class HttpExchange(Exchange):
+class HttpExchange(Exchange, eq=False):
     """Commits before the response starts, before its last byte, and after the app has ended.
 
     The start of a response of known length waits for the first of its body, as a server may let
@@ -24,10 +24,10 @@ class HttpExchange(Exchange):
     """
 
     _start: Message | None = None
-    _streams = False
-    _expects_trailers = False
-    _ended = False
-    _token_is_out = False
+    _streams: bool = False
+    _expects_trailers: bool = False
+    _ended: bool = False
+    _token_is_out: bool = False
 
     async def send(self, message: Message) -> None:
         """Let *message* through once what it promises is stored."""
@@ -130,15 +130,15 @@ class HttpExchange(Exchange):
         return self._streams or (conversation.handed_out and not conversation.touched)
 
 
-class SocketExchange(Exchange):
+class SocketExchange(Exchange, eq=False):
     """Commits before each `receive()` that follows a message, and at the end.
 
     Each turn has a deadline of its own: a socket may be open for hours. What a turn's commit
     raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
     """
 
-    _in_turn = False
-    closed = False
+    _in_turn: bool = False
+    closed: bool = False
 
     @property
     def is_half_done(self) -> bool:

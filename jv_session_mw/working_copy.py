@@ -6,7 +6,15 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot, Stretch, new_commit_id
+from jv_session_mw.changes import (
+    MISSING,
+    NO_MESSAGES,
+    Changes,
+    Outcome,
+    Snapshot,
+    Stretch,
+    new_commit_id,
+)
 from jv_session_mw.codec import FOREIGN, Codec
 from jv_session_mw.errors import (
     SessionError,
@@ -35,33 +43,23 @@ class Delta(Struct):
     refused: list[SessionError]
 
 
-class WorkingCopy(Generic[S]):
+class WorkingCopy(Struct, Generic[S], eq=False):
     """State and messages of one conversation, decoded when first touched.
 
     Change is found by comparison, so nested mutation is seen, untouched parts cost nothing, and
-    what was loaded is never written back.
+    what was loaded is never written back. It begins with a *head* of which nothing is stored.
     """
 
-    __slots__ = (
-        "_codec", "_entries", "_fields", "_kind", "_log", "_source", "_stored", "_unsure",
-        "expires_ms", "head",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        codec: Codec,
-        kind: StateKind[S],
-        source: "weakref.ref[Source]",
-        snapshot: Snapshot = MISSING,
-    ) -> None:
-        self._codec = codec
-        self._kind = kind
-        self._source = source
-        self.expires_ms = 0.0
-        self.head: Snapshot | Outcome = snapshot
-        self._stored = snapshot.fields
-        self._entries = snapshot.messages
-        self.discard()
+    _codec: Codec
+    _kind: StateKind[S]
+    _source: "weakref.ref[Source]"
+    head: Snapshot | Outcome = MISSING
+    expires_ms: float = 0.0
+    _stored: dict[str, bytes] = {}
+    _entries: Stretch = NO_MESSAGES
+    _unsure: Delta | None = None
+    _fields: Fields[S] | None = None
+    _log: Log | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -96,9 +94,7 @@ class WorkingCopy(Generic[S]):
 
     def discard(self) -> None:
         """Forget what was changed since the last save."""
-        self._unsure: Delta | None = None
-        self._fields: Fields[S] | None = None
-        self._log: Log | None = None
+        self._unsure = self._fields = self._log = None
 
     @property
     def touched(self) -> bool:
