@@ -70,9 +70,14 @@ class Copies:
                 self._memory.forget(key)
                 self._note(key, snapshot, [])
         elif seen.snapshot.birth != snapshot.birth or seen.snapshot.version < snapshot.version:
-            self._see(key, seen, snapshot, [])
+            self._renew(key, seen, snapshot, [])
         elif seen.snapshot.version == snapshot.version:
-            self._see(key, seen, snapshot, seen.commits)
+            # What has no later version weighs what it did, unless the window is another.
+            if len(seen.snapshot.messages.values) != len(snapshot.messages.values):
+                self._renew(key, seen, snapshot, seen.commits)
+                return
+            self._seen.move_to_end(key)
+            seen.at, seen.snapshot = self._clock(), snapshot
 
     def committed(self, key: str, changes: Changes, outcome: Outcome) -> None:
         """Note what a commit did to the original."""
@@ -87,7 +92,7 @@ class Copies:
             self._note(key, now, [(changes.commit_id, outcome)])
         else:
             commits = [*seen.commits[1 - REMEMBERED_COMMITS :], (changes.commit_id, outcome)]
-            self._see(key, seen, now, commits)
+            self._renew(key, seen, now, commits)
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
@@ -122,18 +127,13 @@ class Copies:
         self._bytes += seen.size
         self._trim()
 
-    def _see(
+    def _renew(
         self, key: str, seen: Sight, snapshot: Snapshot, commits: list[tuple[str, Outcome]]
     ) -> None:
-        """Note that *seen* is *snapshot* by now, which need not be weighed where it is the same."""
-        held = seen.snapshot
         self._seen.move_to_end(key)
-        seen.at, seen.snapshot, seen.commits = self._clock(), snapshot, commits
-        if held.messages is snapshot.messages and held.fields == snapshot.fields:
-            return
         size = weight(snapshot)
         self._bytes += size - seen.size
-        seen.size = size
+        seen.at, seen.snapshot, seen.size, seen.commits = self._clock(), snapshot, size, commits
         self._trim()
 
     @property
