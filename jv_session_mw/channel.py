@@ -23,6 +23,8 @@ class Channel(Struct, frozen=True, gc=False):
     key: str
     owner: str | None = None
 
+    __repr__ = object.__repr__  # an id has no place in a log
+
     def name_request(self) -> None:
         """Put the conversation's name in traces on the span that was current at the entry."""
         self.telemetry.name_span(self.id, self.parent)

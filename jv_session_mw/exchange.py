@@ -52,6 +52,8 @@ class Exchange(Struct, eq=False):
     failure: SessionError | None = None
     _checkpoints: Checkpoints | None = None
 
+    __repr__ = object.__repr__  # a token has no place in a log
+
     def begin_checkpoints(self) -> None:
         """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""
         policy = self.policy

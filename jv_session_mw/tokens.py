@@ -18,6 +18,8 @@ class Presented(Struct, frozen=True, gc=False):
     by: Resolver | None = None
     stale: bool = False
 
+    __repr__ = object.__repr__  # a token has no place in a log
+
 
 NOTHING = Presented()
 

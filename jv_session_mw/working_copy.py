@@ -61,6 +61,8 @@ class WorkingCopy(Struct, Generic[S], eq=False):
     _fields: Fields[S] | None = None
     _log: Log | None = None
 
+    __repr__ = object.__repr__  # what was said has no place in a log
+
     @property
     def snapshot(self) -> Snapshot:
         """What is stored, as far as it is known here."""
