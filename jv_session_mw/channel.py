@@ -9,7 +9,7 @@ from jv_session_mw.deadline import Deadline
 from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 
-class Channel(Struct, frozen=True, gc=False):
+class Channel(Struct, frozen=True):
     """Makes each store call of one conversation one span under the request's own span.
 
     *parent* is the context at the request's entry: a save may run in another task than the load,

@@ -42,12 +42,9 @@ class Tokens:
         # As servers send them: each once and in lower case, which ASGI does not require.
         usual = len(by_name) == len(headers) and b"".join(by_name).islower()
         for carrier, resolver in self._resolvers:
-            if not usual:
-                values = [value for name, value in headers if name.lower() == carrier]
-            elif carrier in by_name:
-                values = [by_name[carrier]]
-            else:
+            if usual and carrier not in by_name:
                 continue
+            values = [by_name[carrier]] if usual else _values_of(carrier, headers)
             found = NOTHING
             for token in resolver.candidates(values):
                 identity = self._signer.verify(token)
@@ -81,3 +78,7 @@ class Tokens:
         """Return the headers with which the client forgets its token."""
         headers = (resolver.revoke() for _, resolver in self._resolvers)
         return [header for header in headers if header is not None]
+
+
+def _values_of(carrier: bytes, headers: RawHeaders) -> list[bytes]:
+    return [value for name, value in headers if name.lower() == carrier]
