@@ -100,7 +100,9 @@ class Changes(Struct, gc=False):
         """Return *fields* with those set and without those removed; *fields* itself if none is."""
         if not (self.fields or self.removed):
             return fields
-        changed = fields | {name: put.value for name, put in self.fields.items()}
+        changed = fields.copy()
+        for name, put in self.fields.items():
+            changed[name] = put.value
         for name in self.removed:
             changed.pop(name, None)
         return changed

@@ -186,7 +186,8 @@ def check_name(name: object) -> None:
     """Raise `UnsupportedValue` unless *name* can be the name of a stored field."""
     if not isinstance(name, str):
         raise UnsupportedValue("state", f"its key {name!r} is not a string")
-    _text(name, "the name of a field in state")
+    if not name.isascii():
+        _text(name, "the name of a field in state")
 
 
 def _timedelta_parts(value: timedelta) -> list[int]:

@@ -96,8 +96,7 @@ class MemoryBackend:
         entry = self._entries.find(key)
         if entry is None:
             return 0
-        self._refresh(entry)
-        return self._remaining_ms(entry)
+        return self._refresh(entry)
 
     async def delete(self, key: str, timeout: float) -> bool:
         existed = self._entries.find(key) is not None
@@ -252,14 +251,14 @@ class MemoryBackend:
     def _write(self, key: str, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
         first_seq = self._change(key, entry, changes)
         outcome = Outcome(
-            status="committed",
-            version=entry.version,
+            "committed",
+            entry.version,
+            entry.created_ms,
+            self._refresh(entry),
+            entry.unseen + len(entry.messages),
+            first_seq,
+            collisions,
             birth=entry.birth,
-            created_ms=entry.created_ms,
-            ttl_ms=self._remaining_ms(entry),
-            total=entry.unseen + len(entry.messages),
-            first_seq=first_seq,
-            conflicts=collisions,
         )
         remember(entry, changes, outcome)
         return outcome
@@ -275,7 +274,6 @@ class MemoryBackend:
         if 0 < most < len(entry.messages):
             grown += keep_last(entry, most)
         entry.version += 1
-        self._refresh(entry)
         self._entries.grow(key, entry, grown)
         return first_seq
 
@@ -284,9 +282,12 @@ class MemoryBackend:
             return float("inf")
         return now + (created_ms + self.rules.lifetime_ms) / 1000 - self._wall()
 
-    def _refresh(self, entry: Entry, at: float | None = None) -> None:
+    def _refresh(self, entry: Entry, at: float | None = None) -> int:
+        """Let the TTL begin anew, now or *at* that moment, and return it in milliseconds."""
         now = self._clock() if at is None else at
-        entry.expires = min(now + self.rules.ttl_ms / 1000, entry.dies)
+        left = min(self.rules.ttl_ms / 1000, entry.dies - now)
+        entry.expires = now + left
+        return max(0, round(left * 1000))
 
     def _remaining_ms(self, entry: Entry) -> int:
         return max(0, round((entry.expires - self._clock()) * 1000))
