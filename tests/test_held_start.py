@@ -25,15 +25,23 @@ def types(exchange: Exchange) -> list[str]:
     return [message["type"].removeprefix("http.response.") for message in exchange.sent]
 
 
-@pytest.mark.parametrize(("length", "sent"), [(2, []), (None, ["start"])])
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ([(b"content-length", b"2")], []),
+        ([(b"x", b"y"), (b"Content-Length", b"2")], []),
+        ([(b"x", b"y")], ["start"]),
+        ([], ["start"]),
+    ],
+)
 async def test_a_known_length_waits_and_an_unknown_one_does_not(
-    store: ConversationStore, length: int | None, sent: list[str]
+    store: ConversationStore, headers: list[tuple[bytes, bytes]], sent: list[str]
 ) -> None:
     seen: list[list[str]] = []
     exchange = Exchange()
 
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        await send(start(200, length) if length is not None else start())
+        await send({**start(), "headers": headers})
         seen.append(types(exchange))
         await send(body(b"ok"))
 

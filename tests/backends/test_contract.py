@@ -279,6 +279,15 @@ async def test_a_commit_is_known_for_seven_more(backend: Backend) -> None:
     assert values(await load(backend)) == [b"once"]
 
 
+async def test_the_newest_commit_is_known_however_many_there_were(backend: Backend) -> None:
+    for at in range(12):
+        newest = appends(0, b"%d" % at)
+        outcome = await commit(backend, newest)
+        repeated = await commit(backend, newest)
+        assert (repeated.version, repeated.first_seq) == (outcome.version, outcome.first_seq)
+    assert len(values(await load(backend))) == 12
+
+
 async def test_a_rejected_commit_may_come_again(subject: Subject) -> None:
     backend = subject.make(reject=True)
     await commit(backend, sets(0, a=b"1"))

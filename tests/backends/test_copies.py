@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jv_session_mw.backends.copies import Copies
+from jv_session_mw.backends.entry import weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot, Stretch
 from tests.backends.harness import KEY, TTL_MS, Clock, appends, commit_id, values
@@ -92,6 +93,29 @@ def test_the_ttl_counts_from_when_it_was_seen(copies: Copies, clock: Clock, even
     copies.loaded(KEY, loaded(9, b"x"))
     clock.now += TTL_MS / 1_000 + 1
     assert copies.memory(KEY).snapshot(KEY, WINDOW) == MISSING
+
+
+def test_what_is_seen_again_weighs_what_it_is_by_then(copies: Copies) -> None:
+    def expect_weight() -> None:
+        assert copies.size == weight(copies.last(KEY, MISSING))
+
+    copies.loaded(KEY, loaded(3, b"x"))
+    for at in range(30):
+        changes = appends(3 + at, b"y" * at)
+        changes.birth = BIRTH
+        copies.committed(KEY, changes, stored(4 + at, 2 + at, 2 + at))
+        expect_weight()
+    copies.loaded(KEY, loaded(40, b"x", b"y" * 500))
+    expect_weight()
+    copies.loaded(KEY, loaded(40, b"x", b"y" * 500))
+    expect_weight()
+
+
+def test_a_load_of_another_window_is_weighed(copies: Copies) -> None:
+    copies.loaded(KEY, loaded(3, b"x"))
+    whole = loaded(3, b"x", b"y" * 500)
+    copies.loaded(KEY, whole)
+    assert copies.size == weight(whole)
 
 
 def test_many_commits_after_one_load_are_not_hoarded(copies: Copies) -> None:

@@ -207,6 +207,15 @@ def test_a_move_hands_everything_over() -> None:
     assert list(kept.snapshot(KEY, 50).messages) == list(ORIGINAL.messages)
 
 
+async def test_commits_of_long_ago_are_not_hoarded() -> None:
+    memory = MemoryBackend(RULES)
+    first = appends(0, b"x")
+    await commit(memory, first)
+    for _ in range(20):
+        await commit(memory, appends(0, b"x"))
+    assert (await commit(memory, first)).version == 22
+
+
 async def test_what_was_admitted_goes_on_from_its_version() -> None:
     memory = MemoryBackend(RULES)
     memory.admit(KEY, appends(41))

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from websockets.asyncio.client import connect
 
 import jv_session_mw
-from jv_session_mw import ConversationStore
+from jv_session_mw import ConversationStore, MemoryConversationStore
 from tests.promises.apps import KEYS
 from tests.promises.clients import AsyncVisitor, Way
 from tests.promises.conftest import PATIENT_SECONDS
@@ -264,3 +264,11 @@ print([name for name in set(sys.modules) - before if name.startswith("openteleme
 def test_importing_the_package_imports_nothing_of_the_sdk() -> None:
     run = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, check=True)
     assert run.stdout == b"[]\n"
+
+
+async def test_a_meter_alone_measures_from_the_first_call(recorder: Recorder) -> None:
+    async with MemoryConversationStore(meter_provider=recorder.meter_provider) as store:
+        await store.get("id")
+    (point,) = recorder.points("jv_session.store.operation.duration")
+    assert dict(point.attributes or {})["jv_session.result"] == "miss"
+    assert not recorder.spans

@@ -126,6 +126,29 @@ async def test_a_commit_leaves_corrupt_meta_as_it_is(
     assert stored.everything() == before
 
 
+@pytest.mark.parametrize("count", [3, 60])  # fewer and more than are all looked at
+@pytest.mark.parametrize("value", [b"garbage", b"\xff\xfe", b"a=b,c", b"a=1,2,3x"])
+async def test_a_commit_leaves_corrupt_commits_as_they_are(
+    backend: RedisBackend, stored: Bytes, count: int, value: bytes
+) -> None:
+    for _ in range(count):
+        await commit(backend, appends(0, b"hi"))
+    stored.set_meta(-1, value)
+    before = stored.everything()
+    await expect_unreadable(backend, appends(0, b"ho"))
+    assert stored.everything() == before
+
+
+async def test_a_log_without_its_hash_does_not_come_back_with_a_revival(
+    backend: RedisBackend, stored: Bytes
+) -> None:
+    await create(backend)
+    stored.do("DEL", HASH)  # as an evicting server does
+    revived = await commit(backend, Changes(commit_id(), 0, fields={"a": Put(b"1")}, revive=True))
+    assert (revived.version, revived.total) == (1, 0)
+    assert not (await load(backend)).messages
+
+
 @pytest.mark.parametrize(("word", "value"), CORRUPT)
 async def test_a_load_of_corrupt_meta_fails_and_writes_nothing(
     backend: RedisBackend, stored: Bytes, word: int, value: bytes
