@@ -85,6 +85,11 @@ class Proxy:
         return port
 
     @property
+    def open(self) -> int:
+        """The number of connections that neither side has closed."""
+        return len(self._tasks)
+
+    @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}"
 

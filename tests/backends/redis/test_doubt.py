@@ -97,6 +97,18 @@ async def test_a_connection_that_was_only_slow_is_used_again(broken: Broken) -> 
     assert broken.proxy.connections <= LANES + 1
 
 
+@pytest.mark.parametrize("fault", ["half open", "black hole"])
+async def test_a_connection_that_stays_silent_is_closed_in_the_end(
+    valkey: RedisServer, fault: Fault
+) -> None:
+    async with Broken(valkey, Patience(doubt=0.05, end=0.2)) as broken:
+        broken.breaks(fault)
+        await commit(broken.backend, appends(0, b"x"))
+        was = broken.proxy.open
+        await eventually(lambda: broken.proxy.open < was)
+        assert values(await load(broken.backend)) == [b"x"]
+
+
 async def test_an_answer_that_is_another_commands_reaches_nobody(broken: Broken) -> None:
     keys = [str(at) for at in range(50)]
     await asyncio.gather(*(commit(broken.backend, appends(0, key.encode()), key) for key in keys))
