@@ -63,19 +63,20 @@ class Commits(Struct, eq=False):
             return
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
-        copy, follower, before = self._copy, self.follower, self._copy.head.total
+        copy = self._copy
         copy.sending(delta)
         try:
             outcome = await channel.commit(delta.changes, deadline)
         except UnreadableConversation:
             copy.forget(delta)  # refused before the first write
             raise
+        before = copy.head.total
         copy.absorb(delta, outcome)
         if outcome.status == "committed":
-            if follower is not None:
+            if self.follower is not None:
                 messages = [] if delta.log is None else delta.log.values
                 told = committed(delta.changes, before, copy.snapshot, messages)
-                follower.committed(channel.id, channel.owner, told)
+                self.follower.committed(channel.id, channel.owner, told)
             return
         if outcome.status == "gone":
             self.closed = True

@@ -76,9 +76,9 @@ class Fields(Generic[S]):
                 del changes.fields[name]
                 refused.append(UnsupportedValue(f"state.{name}", reason))
                 now[name] = before.get(name)
-        for name in self._stored.keys() - values.keys():
-            if names is None or name in names:
-                changes.removed[name] = self._stored[name]
+        for name, data in self._stored.items():
+            if name not in values and (names is None or name in names):
+                changes.removed[name] = data
         return Prints(whole if len(refused) == refusals else None, now)
 
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Prints | None) -> None:

@@ -285,12 +285,15 @@ class ObservedCall(StoreCall):
     def _end(self, current: Current, kind: type[BaseException] | None, failure: str) -> None:
         if current.token is not None:
             context.detach(current.token)
-        span = current.span
+        if self.recorded is not None:
+            self._conclude(self.recorded, kind, failure)
+        current.span.end()
+
+    def _conclude(self, span: Span, kind: type[BaseException] | None, failure: str) -> None:
+        if self.result:
+            span.set_attribute(RESULT.format(operation=self._operation), self.result)
         if kind is not None and issubclass(kind, Exception):
             span.set_attribute(ERROR_TYPE, failure)
             span.set_status(StatusCode.ERROR)  # no message: it may hold keys
         elif kind is not None:
             span.set_attribute(CANCELLED, True)
-        if self.result:
-            span.set_attribute(RESULT.format(operation=self._operation), self.result)
-        span.end()

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Backoff, Breaker
@@ -64,49 +64,44 @@ class GuardedBackend:
     def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Call[Snapshot]:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         return self._ask(self._backend.load(key, window, timeout, known))
 
     def older(self, key: str, before: int, count: int, timeout: float) -> Call[Stretch]:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         return self._ask(self._backend.older(key, before, count, timeout))
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         outcome = await self._ask(self._backend.commit(key, changes, timeout))
         if self._refuses_writes:
             self._wrote()
         return outcome
 
     def touch(self, key: str, timeout: float) -> Call[int]:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         return self._ask(self._backend.touch(key, timeout))
 
     async def delete(self, key: str, timeout: float) -> bool:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         existed = await self._ask(self._backend.delete(key, timeout))
         if self._refuses_writes:
             self._wrote()
         return existed
 
     def has(self, key: str, timeout: float) -> Call[bool]:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         return self._ask(self._backend.has(key, timeout))
 
     def keys(self, timeout: float) -> Call[list[str]]:
-        if timeout <= 0 or self._breaker.is_open:
-            self._refuse(timeout)
+        self._refuse_early(timeout)
         return self._ask(self._backend.keys(timeout))
 
-    def _refuse(self, timeout: float) -> NoReturn:
+    def _refuse_early(self, timeout: float) -> None:
         if timeout <= 0:  # the request has spent its time; that says nothing new of the store
             raise StoreUnavailable("the time for the store is spent", reason="deadline")
+        if not self._breaker.is_open:
+            return
         self._start_probe()
         raise StoreUnavailable(
             f"the conversation store is away: {self.last_error}",
