@@ -277,39 +277,3 @@ async def test_a_response_that_hands_out_a_token_is_for_no_shared_cache(
     varies = ",".join(answer.all("vary")).lower()
     assert "cookie" in varies
     assert "x-conversation-id" in varies
-
-
-async def test_a_late_change_of_a_conversation_without_a_token_is_in_the_log(
-    store: ConversationStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A new visitor was only read for, and has the whole answer, when a task changes the state.
-
-    No header can go out any more, so nobody will ever present this conversation's token.
-    """
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation = get_conversation(scope)
-        await JSONResponse(len(conversation.messages))(scope, receive, send)
-        conversation.messages.append({"role": "user", "content": "hello"})
-
-    exchange = await Exchange("POST").run(ours(app, store))
-    assert exchange.token is None
-    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert "conversation.id" in warning.getMessage()
-    assert await store.keys() == []
-
-
-async def test_a_late_reply_of_a_conversation_without_a_token_is_in_the_log_too(
-    store: ConversationStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is left open, and would be put into the messages only when the exchange ends."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation = get_conversation(scope)
-        await JSONResponse(len(conversation.messages))(scope, receive, send)
-        conversation.reply().write("hello")
-
-    exchange = await Exchange("POST").run(ours(app, store))
-    assert exchange.token is None
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert await store.keys() == []

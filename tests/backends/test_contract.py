@@ -260,44 +260,6 @@ async def test_older_messages_come_page_by_page(backend: Backend) -> None:
     assert not await backend.older("nobody", 2**53, 5, TIMEOUT)
 
 
-async def test_a_commit_that_is_repeated_changes_nothing(backend: Backend) -> None:
-    changes = Changes(commit_id(), 0, fields={"a": Put(b"1")}, appended=[b"hi"])
-    first = await commit(backend, changes)
-    repeated = await commit(backend, changes)
-    assert (repeated.status, repeated.version, repeated.first_seq) == (
-        "committed", 1, first.first_seq,
-    )  # fmt: skip
-    assert values(await load(backend)) == [b"hi"]
-
-
-async def test_a_commit_is_known_for_seven_more(backend: Backend) -> None:
-    remembered = appends(0, b"once")
-    await commit(backend, remembered)
-    for at in range(7):
-        await commit(backend, sets(1, a=b"%d" % at))
-    assert (await commit(backend, remembered)).version == 1
-    assert values(await load(backend)) == [b"once"]
-
-
-async def test_the_newest_commit_is_known_however_many_there_were(backend: Backend) -> None:
-    for at in range(12):
-        newest = appends(0, b"%d" % at)
-        outcome = await commit(backend, newest)
-        repeated = await commit(backend, newest)
-        assert (repeated.version, repeated.first_seq) == (outcome.version, outcome.first_seq)
-    assert len(values(await load(backend))) == 12
-
-
-async def test_a_rejected_commit_may_come_again(subject: Subject) -> None:
-    backend = subject.make(reject=True)
-    await commit(backend, sets(0, a=b"1"))
-    await commit(backend, puts(1, a=(b"1", b"2")))
-    late = puts(1, a=(b"1", b"3"))
-    assert (await commit(backend, late)).status == "conflict"
-    late.fields["a"] = Put(b"3", b"2")
-    assert (await commit(backend, late)).status == "committed"
-
-
 async def test_conversations_are_told_apart_by_key(backend: Backend) -> None:
     await commit(backend, sets(a=b"1"), "one")
     await commit(backend, sets(a=b"2"), "two")
