@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from msgspec import Struct, field
-
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationConflict, ConversationGone, UnreadableConversation
@@ -23,7 +21,7 @@ class HasChannel(Protocol):
     def channel(self) -> Channel: ...
 
 
-class Commits(Struct, eq=False):
+class Commits:
     """Sends what the working copy collects, and lets it absorb what comes of it.
 
     Who is cancelled while it waits leaves a delta of unknown outcome. Whoever commits next sends
@@ -31,10 +29,13 @@ class Commits(Struct, eq=False):
     A *follower* is told of each that was stored, once.
     """
 
-    _copy: WorkingCopy[Any]
-    closed: bool = False
-    follower: Follower | None = None
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    __slots__ = ("_copy", "_lock", "closed", "follower")
+
+    def __init__(self, copy: WorkingCopy[Any]) -> None:
+        self.closed = False
+        self.follower: Follower | None = None
+        self._copy = copy
+        self._lock = asyncio.Lock()
 
     @property
     def are_under_way(self) -> bool:

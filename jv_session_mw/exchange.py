@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 from msgspec import Struct
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Send
 
 from jv_session_mw.checkpoints import Checkpoints
 from jv_session_mw.conversation import Conversation
@@ -35,24 +35,30 @@ class Policy(Struct, frozen=True):
     checkpoint_seconds: float
 
 
-class Exchange(Struct, eq=False):
+class Exchange:
     """One request and its response, or one WebSocket, and the conversation that it has.
 
     It keeps its own reference to the conversation: the scope belongs to the app, which may put
     anything there. *presented* is what the client came with, *deadline* what is left of its time.
     """
 
-    policy: Policy
-    conversation: Conversation[Any]
-    presented: Presented
-    deadline: Deadline
-    take: Receive
-    forward: Send
     started: bool = False
     failure: SessionError | None = None
     _checkpoints: Checkpoints | None = None
 
-    __repr__ = object.__repr__  # a token has no place in a log
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        forward: Send,
+    ) -> None:
+        self.policy = policy
+        self.conversation = conversation
+        self.presented = presented
+        self.deadline = deadline
+        self.forward = forward
 
     def begin_checkpoints(self) -> None:
         """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""

@@ -2,12 +2,15 @@
 
 import logging
 from contextlib import suppress
+from typing import Any
 
-from starlette.types import Message
+from starlette.types import Message, Receive, Send
 
+from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
-from jv_session_mw.exchange import Exchange
+from jv_session_mw.exchange import Exchange, Policy
+from jv_session_mw.tokens import Presented
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -15,7 +18,7 @@ NO_BODY = frozenset({204, 205, 304})
 CONTENT_LENGTH = b"content-length"
 
 
-class HttpExchange(Exchange, eq=False):
+class HttpExchange(Exchange):
     """Commits before the response starts, before its last byte, and after the app has ended.
 
     The start of a response of known length waits for the first of its body, as a server may let
@@ -130,7 +133,7 @@ class HttpExchange(Exchange, eq=False):
         return self._streams or (conversation.handed_out and not conversation.touched)
 
 
-class SocketExchange(Exchange, eq=False):
+class SocketExchange(Exchange):
     """Commits before each `receive()` that follows a message, and at the end.
 
     Each turn has a deadline of its own: a socket may be open for hours. What a turn's commit
@@ -139,6 +142,19 @@ class SocketExchange(Exchange, eq=False):
 
     _in_turn: bool = False
     closed: bool = False
+
+    def __init__(
+        self,
+        policy: Policy,
+        conversation: Conversation[Any],
+        presented: Presented,
+        deadline: Deadline,
+        forward: Send,
+        *,
+        take: Receive,
+    ) -> None:
+        super().__init__(policy, conversation, presented, deadline, forward)
+        self._take = take
 
     @property
     def is_half_done(self) -> bool:
@@ -156,7 +172,7 @@ class SocketExchange(Exchange, eq=False):
     async def receive(self) -> Message:
         """End the turn that the last message began, then wait for the next one."""
         await self._end_turn()
-        message = await self.take()
+        message = await self._take()
         self._in_turn = message["type"] == "websocket.receive"
         if self._in_turn:
             self.begin_checkpoints()

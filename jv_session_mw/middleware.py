@@ -112,14 +112,14 @@ class ConversationMiddleware:
         scope.setdefault("state", {})[STATE_KEY] = conversation
         inflight = policy.inflight
         if scope["type"] == "http":
-            exchange = HttpExchange(policy, conversation, presented, deadline, receive, send)
+            exchange = HttpExchange(policy, conversation, presented, deadline, send)
             inflight.begin(exchange)
             try:
                 await self._http(exchange, scope, receive, send)
             finally:
                 inflight.end(exchange)
             return
-        socket = SocketExchange(policy, conversation, presented, deadline, receive, send)
+        socket = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
         inflight.begin(socket)
         try:
             await self._socket(socket, scope, send)

@@ -43,25 +43,35 @@ class Delta(Struct):
     refused: list[SessionError]
 
 
-class WorkingCopy(Struct, Generic[S], eq=False):
+class WorkingCopy(Generic[S]):
     """State and messages of one conversation, decoded when first touched.
 
     Change is found by comparison, so nested mutation is seen, untouched parts cost nothing, and
     what was loaded is never written back. It begins with a *head* of which nothing is stored.
     """
 
-    _codec: Codec
-    _kind: StateKind[S]
-    _source: "weakref.ref[Source]"
-    head: Snapshot | Outcome = MISSING
-    expires_ms: float = 0.0
-    _stored: dict[str, bytes] = {}
-    _entries: Stretch = NO_MESSAGES
-    _unsure: Delta | None = None
-    _fields: Fields[S] | None = None
-    _log: Log | None = None
+    __slots__ = (
+        "_codec", "_entries", "_fields", "_kind", "_log", "_source", "_stored", "_unsure",
+        "expires_ms", "head",
+    )  # fmt: skip
 
-    __repr__ = object.__repr__  # what was said has no place in a log
+    def __init__(
+        self,
+        codec: Codec,
+        kind: StateKind[S],
+        source: "weakref.ref[Source]",
+        head: Snapshot = MISSING,
+    ) -> None:
+        self.head: Snapshot | Outcome = head
+        self.expires_ms = 0.0
+        self._codec = codec
+        self._kind = kind
+        self._source = source
+        self._stored: dict[str, bytes] = {}
+        self._entries = NO_MESSAGES
+        self._unsure: Delta | None = None
+        self._fields: Fields[S] | None = None
+        self._log: Log | None = None
 
     @property
     def snapshot(self) -> Snapshot:
