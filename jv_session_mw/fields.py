@@ -6,10 +6,11 @@ from typing import Generic, TypeVar, cast
 from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Put
-from jv_session_mw.codec import Codec, check_name
+from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.fingerprint import print_of, prints_of, value_of
 from jv_session_mw.state import StateKind
+from jv_session_mw.tagging import checked_name
 
 S = TypeVar("S")
 
@@ -21,7 +22,7 @@ class Prints(Struct):
     """
 
     whole: bytes | None
-    each: dict[str, bytes | None] | None = None
+    each: dict[object, bytes | None] | None = None
 
 
 class Fields(Generic[S]):
@@ -39,7 +40,7 @@ class Fields(Generic[S]):
         values = codec.decode_all(list(stored.values()), lambda at: f"state.{list(stored)[at]}")
         self.state = kind.build(dict(zip(stored, values, strict=True)))
         # A typed object fills in defaults and converts: what it says of itself is the base.
-        now = kind.explode(self.state)
+        now = _named(kind.explode(self.state))
         whole = print_of(now)
         self._prints = Prints(whole, prints_of(now) if whole is None else None)
         self._seen = stored if kind.names is None else self._encoded(now)
@@ -55,7 +56,7 @@ class Fields(Generic[S]):
     def collect(self, changes: Changes, refused: list[SessionError]) -> Prints | None:
         """Write into *changes* what was done to the state, and return its fingerprints."""
         try:
-            values = self._kind.explode(self.state)
+            values = _named(self._kind.explode(self.state))
         except UnsupportedValue as error:
             refused.append(error)
             return None
@@ -94,19 +95,24 @@ class Fields(Generic[S]):
         else:
             self._seen |= {name: put.value for name, put in changes.fields.items()}
 
-    def _each_before(self) -> dict[str, bytes | None]:
+    def _each_before(self) -> dict[object, bytes | None]:
         prints = self._prints
         if prints.each is None:
             assert prints.whole is not None
-            prints.each = prints_of(cast("dict[str, object]", value_of(prints.whole)))
+            prints.each = prints_of(cast("dict[object, object]", value_of(prints.whole)))
         return prints.each
 
     def _collect_field(
-        self, name: str, value: object, changes: Changes, now: bytes | None, before: bytes | None
+        self,
+        given: object,
+        value: object,
+        changes: Changes,
+        now: bytes | None,
+        before: bytes | None,
     ) -> None:
-        """Add *value* as what *name* is; without a fingerprint of both, after a closer look."""
+        """Add *value* as what *given* names; without a fingerprint of both, after a closer look."""
+        name = checked_name(given)
         where = f"state.{name}"
-        check_name(name)
         data = self._codec.encode(value, where)
         seen = self._seen.get(name) if now is None or before is None else None
         if seen is None or not self._same(data, seen, where):
@@ -116,22 +122,22 @@ class Fields(Generic[S]):
         """Whether both hold one value, though perhaps written by another encoder's rules."""
         return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)
 
-    def _encoded(self, values: Mapping[str, object]) -> dict[str, bytes]:
+    def _encoded(self, values: Mapping[object, object]) -> dict[str, bytes]:
         """Encode what has no fingerprint, to be compared by its bytes."""
         return {
-            name: self._codec.encode(values[name], f"state.{name}")
+            checked_name(name): self._codec.encode(values[name], f"state.{name}")
             for name, print in (self._prints.each or {}).items()
             if print is None
         }
 
-    def _misfits(self, values: Mapping[str, object], changes: Changes) -> dict[str, str]:
+    def _misfits(self, values: Mapping[object, object], changes: Changes) -> dict[str, str]:
         """Name what the type would not take back as it is: once stored it could never be read."""
         stored = {
             name: self._codec.decode(put.value, f"state.{name}")
             for name, put in changes.fields.items()
         }
         try:
-            again = self._kind.build({**values, **stored})
+            again = self._kind.build({**cast("Mapping[str, object]", values), **stored})
         except UnreadableConversation as error:
             alone = [name for name, value in stored.items() if not self._fits(name, value)]
             return dict.fromkeys(alone or stored, f"it would not come back: {error.reason}")
@@ -147,6 +153,11 @@ class Fields(Generic[S]):
         except UnreadableConversation:
             return False
         return True
+
+
+def _named(values: Mapping[str, object]) -> Mapping[object, object]:
+    """Return *values*, whose names may be anything as long as nobody has checked them."""
+    return cast("Mapping[object, object]", values)
 
 
 def _equal(again: object, now: object) -> bool:

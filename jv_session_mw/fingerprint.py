@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 # From version 3 on the bytes depend on who else holds the values.
 VERSION = 2
@@ -39,7 +40,7 @@ def value_of(print: bytes) -> object:
     return _loads(print)
 
 
-def prints_of(values: Mapping[str, object]) -> dict[str, bytes | None]:
+def prints_of(values: Mapping[K, object]) -> dict[K, bytes | None]:
     """Return the fingerprint of each of *values* by its name."""
     try:
         return {name: _dumps(value, VERSION) for name, value in values.items()}

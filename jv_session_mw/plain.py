@@ -3,7 +3,8 @@
 from typing import Any, cast
 
 from jv_session_mw.changes import Changes, Put, Snapshot, new_commit_id
-from jv_session_mw.codec import Codec, check_name
+from jv_session_mw.codec import Codec
+from jv_session_mw.tagging import checked_name
 
 
 class PlainView:
@@ -44,7 +45,7 @@ class PlainView:
         else:
             log = []
         for name, item in fields.items():
-            check_name(name)
+            checked_name(name)
             data, base = self._codec.encode(item, f"state.{name}"), stored.fields.get(name)
             if data != base:
                 changes.fields[name] = Put(data, base)
