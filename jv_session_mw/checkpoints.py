@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from typing import Any
 
-from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
+from jv_session_mw.held import HeldConversation
 from jv_session_mw.inflight import InFlight
 
 logger = logging.getLogger("jv_session_mw")
@@ -21,7 +20,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, conversation: Conversation[Any], inflight: InFlight, *, every: float, deadline: float
+        self, conversation: HeldConversation, inflight: InFlight, *, every: float, deadline: float
     ) -> None:
         self._conversation = conversation
         self._inflight = inflight

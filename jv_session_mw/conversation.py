@@ -16,7 +16,7 @@ from jv_session_mw.rotation import move
 S = TypeVar("S", default=dict[str, Any])
 
 
-class Conversation(HeldConversation[S], Generic[S]):
+class Conversation(HeldConversation, Generic[S]):
     """The conversation of one request: change it as plain data, and it is saved.
 
     `state` is a dict or the store's `state_type`, `messages` a list. Both are saved at the gates
@@ -24,7 +24,7 @@ class Conversation(HeldConversation[S], Generic[S]):
     two event loops.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     @property
     def id(self) -> str:
@@ -40,7 +40,8 @@ class Conversation(HeldConversation[S], Generic[S]):
         """
         if not self.is_loaded:
             self._require_loaded()
-        return self._copy.state
+        state: S = self._copy.state
+        return state
 
     @state.setter
     def state(self, state: S) -> None:
@@ -66,11 +67,6 @@ class Conversation(HeldConversation[S], Generic[S]):
             held.extend(whole)
 
     @property
-    def version(self) -> int:
-        """The number of commits so far; 0 for what is not stored yet."""
-        return self._copy.head.version
-
-    @property
     def created_at(self) -> datetime | None:
         """When it was first stored, in UTC."""
         created_ms = self._copy.head.created_ms
@@ -85,11 +81,6 @@ class Conversation(HeldConversation[S], Generic[S]):
     def expires_at(self) -> datetime | None:
         """When it expires unless another turn comes, in UTC."""
         return datetime.fromtimestamp(self._copy.expires_ms / 1000, UTC) if self.version else None
-
-    @property
-    def deleted(self) -> bool:
-        """Whether it was deleted, here or elsewhere; nothing is saved any more."""
-        return self._commits.closed
 
     @property
     def degraded(self) -> bool:

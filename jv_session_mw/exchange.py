@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-from typing import Any
 
 import anyio
-from msgspec import Struct
 from starlette.types import Message, Send
 
 from jv_session_mw.checkpoints import Checkpoints
-from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
+from jv_session_mw.held import HeldConversation
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.tokens import Presented, Tokens
 
@@ -21,18 +19,27 @@ FINAL_COMMIT_SECONDS = 5.0
 DRAIN_EVERY = 0.5
 
 
-class Policy(Struct, frozen=True):
+class Policy:
     """What all exchanges of one middleware have in common.
 
     *seconds* is the deadline of the store work that it does by itself. Every *checkpoint_seconds*
     a stream is committed as far as it has come; 0 is never.
     """
 
-    tokens: Tokens
-    inflight: InFlight
-    seconds: float
-    commit_on_error: bool
-    checkpoint_seconds: float
+    def __init__(
+        self,
+        tokens: Tokens,
+        inflight: InFlight,
+        *,
+        seconds: float,
+        commit_on_error: bool,
+        checkpoint_seconds: float,
+    ) -> None:
+        self.tokens = tokens
+        self.inflight = inflight
+        self.seconds = seconds
+        self.commit_on_error = commit_on_error
+        self.checkpoint_seconds = checkpoint_seconds
 
 
 class Exchange:
@@ -49,7 +56,7 @@ class Exchange:
     def __init__(
         self,
         policy: Policy,
-        conversation: Conversation[Any],
+        conversation: HeldConversation,
         presented: Presented,
         deadline: Deadline,
         forward: Send,

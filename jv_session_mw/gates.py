@@ -2,14 +2,13 @@
 
 import logging
 from contextlib import suppress
-from typing import Any
 
 from starlette.types import Message, Receive, Send
 
-from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
 from jv_session_mw.exchange import Exchange, Policy
+from jv_session_mw.held import HeldConversation
 from jv_session_mw.tokens import Presented
 
 logger = logging.getLogger("jv_session_mw")
@@ -146,7 +145,7 @@ class SocketExchange(Exchange):
     def __init__(
         self,
         policy: Policy,
-        conversation: Conversation[Any],
+        conversation: HeldConversation,
         presented: Presented,
         deadline: Deadline,
         forward: Send,

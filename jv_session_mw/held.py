@@ -4,10 +4,10 @@ import logging
 import time
 import weakref
 from collections.abc import Coroutine
-from typing import Any, Generic
+from typing import Any
 
+from mypy_extensions import mypyc_attr
 from opentelemetry.context import Context
-from typing_extensions import TypeVar
 
 from jv_session_mw import ids
 from jv_session_mw.changes import MISSING, Snapshot
@@ -21,18 +21,17 @@ from jv_session_mw.reply import Reply
 from jv_session_mw.terms import Terms
 from jv_session_mw.working_copy import WorkingCopy
 
-S = TypeVar("S", default=dict[str, Any])
-
 logger = logging.getLogger("jv_session_mw")
 
 TOUCH_BELOW = 0.9
 
 
-class HeldConversation(Generic[S]):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class HeldConversation:
     """What the gates do with a conversation, apart from what a handler does with it."""
 
     __slots__ = (
-        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
+        "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
         "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
@@ -40,7 +39,7 @@ class HeldConversation(Generic[S]):
         self,
         id: str | None,
         owner: str | None,
-        terms: Terms[S],
+        terms: Terms[Any],
         parent: Context,
         snapshot: Snapshot = MISSING,
     ) -> None:
@@ -66,6 +65,16 @@ class HeldConversation(Generic[S]):
                 self._id = ids.mint()
             channel = self._channel = self._terms.channel(self._id, self.owner, self._parent)
         return channel
+
+    @property
+    def version(self) -> int:
+        """The number of commits so far; 0 for what is not stored yet."""
+        return self._copy.head.version
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it was deleted, here or elsewhere; nothing is saved any more."""
+        return self._commits.closed
 
     @property
     def touched(self) -> bool:

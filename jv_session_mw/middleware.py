@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.build import get_conversation_store
-from jv_session_mw.conversation import Conversation
-from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import (
-    ConfigurationError,
-    SessionError,
-    StoreUnavailable,
-    UnreadableConversation,
-)
+from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
-from jv_session_mw.gates import HttpExchange, SocketExchange
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
-from jv_session_mw.refusals import hang_up, is_refusal, refuse
 from jv_session_mw.resolvers import Cookie, Header, Resolver
+from jv_session_mw.serving import Serving, has_conversation
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
@@ -31,8 +23,6 @@ if TYPE_CHECKING:  # who has no tracker does not pay for its import
     from jv_session_mw.tracking.tracker import SessionTracker
 
 logger = logging.getLogger("jv_session_mw")
-
-STATE_KEY = "conversation"
 
 
 class ConversationMiddleware:
@@ -69,7 +59,7 @@ class ConversationMiddleware:
     ) -> None:
         try:
             _check(store, owner, load, exclude)
-            self._following = _following(tracker, track)
+            following = _following(tracker, track)
             every = _every(checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
             tokens = _tokens(self.store, secret_keys, resolvers, secure)
@@ -79,97 +69,33 @@ class ConversationMiddleware:
             logger.critical("the conversation middleware cannot start: %s", error)
             raise
         self.app = app
-        self._owner = owner
-        self._lazy = load == "lazy"
+        self._tracker = tracker
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
-        self._policy = Policy(
-            tokens, self.store.inflight, self.store.deadline, commit_on_error, every
+        policy = Policy(
+            tokens,
+            self.store.inflight,
+            seconds=self.store.deadline,
+            commit_on_error=commit_on_error,
+            checkpoint_seconds=every,
+        )
+        self._serving = Serving(
+            app, self.store, policy, owner=owner, lazy=load == "lazy", follower=following
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            following = self._following
-            tracker = None if following is None else following.tracker
-            await Lifespan(self.app, self.store, tracker).run(scope, receive, send)
+            await Lifespan(self.app, self.store, self._tracker).run(scope, receive, send)
             return
-        if not self._concerns(scope):
+        if self._concerns(scope):
+            await self._serving.run(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        policy = self._policy
-        presented = policy.tokens.read(scope["headers"])
-        conversation = self.store.conversation(presented.id, self._owner and self._owner(scope))
-        if self._following is not None:
-            conversation.followed_by(self._following)
-        deadline = Deadline(policy.seconds)
-        if presented.id is not None:
-            conversation.channel.name_request()
-            if not self._lazy:
-                try:
-                    await conversation.load_within(deadline)
-                except (StoreUnavailable, UnreadableConversation) as error:
-                    await refuse(error, scope, send)
-                    return
-        scope.setdefault("state", {})[STATE_KEY] = conversation
-        inflight = policy.inflight
-        if scope["type"] == "http":
-            exchange = HttpExchange(policy, conversation, presented, deadline, send)
-            inflight.begin(exchange)
-            try:
-                await self._http(exchange, scope, receive, send)
-            finally:
-                inflight.end(exchange)
-            return
-        socket = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
-        inflight.begin(socket)
-        try:
-            await self._socket(socket, scope, send)
-        finally:
-            inflight.end(socket)
-
-    async def _http(
-        self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        try:
-            await self.app(scope, receive, exchange.send)
-        except BaseException as error:
-            exchange.break_off()
-            await exchange.finish()
-            if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
-                exchange.failure = error  # of a lazy load or a save() in the handler
-            if exchange.failure is None or not isinstance(error, Exception):
-                raise
-        else:
-            await exchange.finish()
-        if exchange.failure is not None:
-            await self._fail(exchange, scope, send)
-
-    async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
-        try:
-            await self.app(scope, exchange.receive, exchange.send)
-        except BaseException as error:
-            await exchange.finish()
-            failure = exchange.failure
-            ours = failure is not None and is_refusal(failure) and isinstance(error, Exception)
-            if failure is None or not ours or exchange.closed:
-                raise
-            await hang_up(failure, send)
-        else:
-            await exchange.finish()
-
-    async def _fail(self, exchange: HttpExchange, scope: Scope, send: Send) -> None:
-        """Answer for a turn that could not be stored, or break the response off."""
-        failure = exchange.failure
-        assert failure is not None
-        if exchange.started or not is_refusal(failure):
-            raise failure
-        await refuse(failure, scope, send)
 
     def _concerns(self, scope: Scope) -> bool:
         if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
             return False
-        state = scope.get("state")
-        if state and isinstance(state.get(STATE_KEY), Conversation):
-            return False  # another of our middlewares, further out, has it already
+        if has_conversation(scope):
+            return False
         if not self._exclude:
             return True
         path = scope["path"]

@@ -2,23 +2,29 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.resolvers import Header, Resolver
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-class Presented(Struct, frozen=True, gc=False):
+class Presented:
     """The verified id of a request: how it came, and whether its token should be replaced."""
 
-    id: str | None = None
-    token: str = ""
-    by: Resolver | None = None
-    stale: bool = False
+    __slots__ = ("by", "id", "stale", "token")
 
-    __repr__ = object.__repr__  # a token has no place in a log
+    def __init__(
+        self,
+        id: str | None = None,
+        token: str = "",
+        by: Resolver | None = None,
+        *,
+        stale: bool = False,
+    ) -> None:
+        self.id = id
+        self.token = token
+        self.by = by
+        self.stale = stale
 
 
 NOTHING = Presented()
@@ -52,7 +58,7 @@ class Tokens:
                     continue
                 if found is not NOTHING and found.id != identity.id:
                     return NOTHING
-                found = Presented(identity.id, token, resolver, identity.stale)
+                found = Presented(identity.id, token, resolver, stale=identity.stale)
             if found is not NOTHING:
                 return found
         return NOTHING

@@ -1,0 +1,119 @@
+"""One request or WebSocket, from its token to its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jv_session_mw.conversation import Conversation
+from jv_session_mw.deadline import Deadline
+from jv_session_mw.errors import SessionError, StoreUnavailable, UnreadableConversation
+from jv_session_mw.exchange import Policy
+from jv_session_mw.follower import Follower
+from jv_session_mw.gates import HttpExchange, SocketExchange
+from jv_session_mw.refusals import hang_up, is_refusal, refuse
+from jv_session_mw.store import ConversationStore
+
+STATE_KEY = "conversation"
+
+
+class Serving:
+    """Runs an app with the conversation of each request, under one policy.
+
+    *owner* names the principal of a scope. *lazy* leaves the load to the handler.
+    """
+
+    __slots__ = ("_app", "_follower", "_lazy", "_owner", "_policy", "_store")
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: ConversationStore[Any],
+        policy: Policy,
+        *,
+        owner: Callable[[Scope], str | None] | None,
+        lazy: bool,
+        follower: Follower | None,
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._policy = policy
+        self._owner = owner
+        self._lazy = lazy
+        self._follower = follower
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        policy = self._policy
+        presented = policy.tokens.read(scope["headers"])
+        owner = None if self._owner is None else self._owner(scope)
+        conversation = self._store.conversation(presented.id, owner)
+        if self._follower is not None:
+            conversation.followed_by(self._follower)
+        deadline = Deadline(policy.seconds)
+        if presented.id is not None:
+            conversation.channel.name_request()
+            if not self._lazy:
+                try:
+                    await conversation.load_within(deadline)
+                except (StoreUnavailable, UnreadableConversation) as error:
+                    await refuse(error, scope, send)
+                    return
+        scope.setdefault("state", {})[STATE_KEY] = conversation
+        inflight = policy.inflight
+        if scope["type"] == "http":
+            exchange = HttpExchange(policy, conversation, presented, deadline, send)
+            inflight.begin(exchange)
+            try:
+                await self._http(exchange, scope, receive, send)
+            finally:
+                inflight.end(exchange)
+            return
+        socket = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
+        inflight.begin(socket)
+        try:
+            await self._socket(socket, scope, send)
+        finally:
+            inflight.end(socket)
+
+    async def _http(
+        self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            await self._app(scope, receive, exchange.send)
+        except BaseException as error:
+            exchange.break_off()
+            await exchange.finish()
+            if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
+                exchange.failure = error  # of a lazy load or a save() in the handler
+            if exchange.failure is None or not isinstance(error, Exception):
+                raise
+        else:
+            await exchange.finish()
+        if exchange.failure is not None:
+            await _fail(exchange, exchange.failure, scope, send)
+
+    async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            await exchange.finish()
+            failure = exchange.failure
+            ours = failure is not None and is_refusal(failure) and isinstance(error, Exception)
+            if failure is None or not ours or exchange.closed:
+                raise
+            await hang_up(failure, send)
+        else:
+            await exchange.finish()
+
+
+def has_conversation(scope: Scope) -> bool:
+    """Whether another of our middlewares, further out, has it already."""
+    state = scope.get("state")
+    return state is not None and isinstance(state.get(STATE_KEY), Conversation)
+
+
+async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope, send: Send) -> None:
+    """Answer for a turn that could not be stored, or break the response off."""
+    if exchange.started or not is_refusal(failure):
+        raise failure
+    await refuse(failure, scope, send)
