@@ -43,8 +43,9 @@ class Commits:
 
     async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
         """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
-        copy = self._copy
-        async with self._lock:
+        copy, lock = self._copy, self._lock
+        await lock.acquire()
+        try:
             while True:
                 again = copy.is_unsure
                 delta = None if self.closed else copy.collect()
@@ -57,11 +58,13 @@ class Commits:
                     raise delta.refused[0]
                 if not again:
                     return
+        finally:
+            lock.release()
 
     async def settled(self) -> None:
         """Return when no commit is under way."""
-        async with self._lock:
-            return
+        await self._lock.acquire()
+        self._lock.release()
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
         copy = self._copy

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot, after
+from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
+from jv_session_mw.succession import after
 
 
 class Sight(Struct):

@@ -1,5 +1,6 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import chain
 
@@ -25,12 +26,12 @@ class Entry(Struct):
     created_ms: int
     expires: float
     dies: float
-    fields: dict[str, bytes]
-    numbers: list[int]
-    messages: list[bytes]
+    fields: dict[str, bytes] = {}
+    numbers: list[int] = []
+    messages: list[bytes] = []
     next_seq: int = 1
     unseen: int = 0
-    size: int = 0
+    size: int = ENTRY_OVERHEAD_BYTES
     commits: dict[str, Outcome] = {}
 
 
@@ -63,6 +64,13 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
         fields=dict(entry.fields),
         messages=Stretch(entry.numbers[-window:], entry.messages[-window:]),
     )
+
+
+def stretch_of(entry: Entry, before: int, count: int) -> Stretch:
+    """Return up to *count* messages of *entry* from before the number *before*."""
+    end = bisect_left(entry.numbers, before)
+    part = slice(max(0, end - count), end)
+    return Stretch(entry.numbers[part], entry.messages[part])
 
 
 def weight(snapshot: Snapshot) -> int:

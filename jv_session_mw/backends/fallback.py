@@ -111,13 +111,13 @@ class FallbackBackend:
 
         Messages that nothing can reach now are not absent: that raises `StoreUnavailable`.
         """
-        held = await self.kept.older(key, before, count, timeout)
+        held = self.kept.stretch(key, before, count)
         if held:
             return held
         try:
             return await self._primary.older(key, before, count, timeout)
         except StoreUnavailable:
-            held = await self.copies.memory(key).older(key, before, count, timeout)
+            held = self.copies.memory(key).stretch(key, before, count)
             if not held:
                 raise
             return held
@@ -141,49 +141,49 @@ class FallbackBackend:
 
     async def touch(self, key: str, timeout: float) -> int:
         if self._is_here(key):
-            return await self.kept.touch(key, timeout)
+            return self.kept.refresh(key)
         try:
             return await self._primary.touch(key, timeout)
         except StoreUnavailable:
-            return await self.copies.memory(key).touch(key, timeout)
+            return self.copies.memory(key).refresh(key)
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; a tombstone stays where the primary is away."""
         was_kept = self._is_here(key)
         copies = self.copies.memory(key)
-        held = await self.kept.has(key, timeout) or await copies.has(key, timeout)
-        await copies.delete(key, timeout)
+        held = self.kept.holds(key) or copies.holds(key)
+        copies.bury(key)
         if was_kept:
-            await self._bury(key, timeout)
+            self._bury(key)
         try:
             existed = await self._primary.delete(key, timeout)
         except StoreUnavailable:
-            await self._bury(key, timeout)
+            self._bury(key)
             return held
         if self.replay is not None:
             self.replay.forget(key)
         return existed or held
 
-    async def _bury(self, key: str, timeout: float) -> None:
+    def _bury(self, key: str) -> None:
         is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
-        await self.kept.delete(key, timeout)
+        self.kept.bury(key)
         if self.replay is not None and not is_sticky:
             self.replay.deleted(key)
 
     async def has(self, key: str, timeout: float) -> bool:
         if self._is_here(key):
-            return await self.kept.has(key, timeout)
+            return self.kept.holds(key)
         try:
             return await self._primary.has(key, timeout)
         except StoreUnavailable:
-            return await self.copies.memory(key).has(key, timeout)
+            return self.copies.memory(key).holds(key)
 
     async def keys(self, timeout: float) -> list[str]:
-        kept = await self.kept.keys(timeout)
+        kept = self.kept.names()
         try:
             others = await self._primary.keys(timeout)
         except StoreUnavailable:
-            others = await self.copies.whole().keys(timeout)
+            others = self.copies.whole().names()
         return kept + [key for key in others if key not in self.kept]
 
     def _take_over(self, key: str, changes: Changes) -> Outcome:

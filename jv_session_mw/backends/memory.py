@@ -1,13 +1,11 @@
 """Conversations in this process: for development, for tests, and in place of Redis."""
 
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
     ELSEWHERE,
-    ENTRY_OVERHEAD_BYTES,
     Entry,
     conflicts,
     entry_of,
@@ -16,6 +14,7 @@ from jv_session_mw.backends.entry import (
     rewrite,
     size_of,
     snapshot_of,
+    stretch_of,
 )
 from jv_session_mw.backends.tombstones import Tombstones
 from jv_session_mw.changes import (
@@ -82,32 +81,42 @@ class MemoryBackend:
         return self.snapshot(key, window)
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        entry = self._entries.find(key)
-        if entry is None or count <= 0:
-            return NO_MESSAGES
-        end = bisect_left(entry.numbers, before)
-        part = slice(max(0, end - count), end)
-        return Stretch(entry.numbers[part], entry.messages[part])
+        return self.stretch(key, before, count)
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         return self.apply(key, changes)
 
     async def touch(self, key: str, timeout: float) -> int:
-        entry = self._entries.find(key)
-        if entry is None:
-            return 0
-        return self._refresh(entry)
+        return self.refresh(key)
 
     async def delete(self, key: str, timeout: float) -> bool:
-        existed = self._entries.find(key) is not None
+        existed = self.holds(key)
         self.bury(key)
         return existed
 
     async def has(self, key: str, timeout: float) -> bool:
-        return self._entries.find(key) is not None
+        return self.holds(key)
 
     async def keys(self, timeout: float) -> list[str]:
+        return self.names()
+
+    def holds(self, key: str) -> bool:
+        """Say whether there is a conversation under *key*."""
+        return self._entries.find(key) is not None
+
+    def names(self) -> list[str]:
+        """Return the key of every conversation."""
         return self._entries.keys()
+
+    def stretch(self, key: str, before: int, count: int) -> Stretch:
+        """Return up to *count* messages from before the number *before*."""
+        entry = self._entries.find(key)
+        return NO_MESSAGES if entry is None else stretch_of(entry, before, count)
+
+    def refresh(self, key: str) -> int:
+        """Let the TTL of *key* begin again; return its milliseconds, 0 where there is nothing."""
+        entry = self._entries.find(key)
+        return 0 if entry is None else self._refresh(entry)
 
     def is_deleted(self, key: str) -> bool:
         """Say whether a tombstone stands under *key*."""
@@ -234,17 +243,8 @@ class MemoryBackend:
     def _create(self, key: str, birth: str) -> Entry:
         created_ms = int(self._wall() * 1000)
         now = self._clock()
-        entry = Entry(
-            version=0,
-            birth=birth,
-            created_ms=created_ms,
-            expires=now + self.rules.ttl_ms / 1000,
-            dies=self._end_of_life(created_ms, now),
-            fields={},
-            numbers=[],
-            messages=[],
-            size=ENTRY_OVERHEAD_BYTES,
-        )
+        expires, dies = now + self.rules.ttl_ms / 1000, self._end_of_life(created_ms, now)
+        entry = Entry(0, birth, created_ms, expires, dies)
         self._entries.put(key, entry)
         return entry
 

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from msgspec import Struct
-from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.metrics import (
+    Histogram,
+    Meter,
+    NoOpHistogram,
+    NoOpMeter,
+    NoOpMeterProvider,
+)
 from starlette.types import Receive, Send
 
 from jv_session_mw import Conversation, RedisConversationStore
@@ -22,6 +28,25 @@ OUTAGE_SECONDS = 2.0
 KNOWN_AFTER_SECONDS = 0.5  # the breaker has opened by then
 
 current: ContextVar[str] = ContextVar("current", default="")
+
+
+class Spent(NoOpHistogram, NoOpMeter, NoOpMeterProvider):
+    """The one histogram of a store: the seconds that each client has spent in calls of it."""
+
+    def __init__(self) -> None:
+        NoOpHistogram.__init__(self, "spent")
+        NoOpMeter.__init__(self, "spent")
+        self.by: dict[str, float] = {}
+
+    def get_meter(self, *_: object, **__: object) -> Meter:
+        return self
+
+    def create_histogram(self, *_: object, **__: object) -> Histogram:
+        return self
+
+    def record(self, amount: float, *_: object, **__: object) -> None:
+        client = current.get()
+        self.by[client] = self.by.get(client, 0.0) + amount
 
 
 class Cost(Struct):
@@ -50,32 +75,23 @@ async def of_an_outage(
     """Let clients take turns while *lose* and then *give_back* happen to the server."""
     taken: list[float] = []
     known: list[float] = []
-    spent: dict[str, float] = {}
+    spent = Spent()
     is_away, is_over, known_at = False, False, 0.0
     sign = TokenSigner(KEYS, purpose="conversation").sign
-    # With a meter of any kind each call is measured.
-    async with RedisConversationStore(url=server.url, meter_provider=NoOpMeterProvider()) as store:
+    async with RedisConversationStore(url=server.url, meter_provider=spent) as store:
         app = around(turn, store)
-        measured = store.telemetry.measured
-
-        def note(operation: str, seconds: float, result: str, error: str) -> None:
-            client = current.get()
-            spent[client] = spent.get(client, 0.0) + seconds
-            measured(operation, seconds, result, error)
-
-        store.telemetry.measured = note  # type: ignore[method-assign]
 
         async def client(name: str) -> None:
             headers = {"X-Conversation-ID": sign(name)}
             current.set(name)
             while not is_over:
-                was_away, spent[name] = is_away, 0.0
+                was_away, spent.by[name] = is_away, 0.0
                 is_known = is_away and time.monotonic() > known_at
                 await Exchange(headers=headers).run(app)
                 if was_away or is_away:
-                    taken.append(spent[name] * 1000)
+                    taken.append(spent.by[name] * 1000)
                 if is_known:
-                    known.append(spent[name] * 1000)
+                    known.append(spent.by[name] * 1000)
                 await asyncio.sleep(PAUSE_SECONDS)
 
         clients = [asyncio.create_task(client(f"id{at}")) for at in range(CLIENTS)]

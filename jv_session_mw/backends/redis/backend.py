@@ -40,8 +40,8 @@ SCAN_COUNT = 500
 EDGES = 2  # messages, which are sent in any case
 FEW_BYTES = DIGEST_DIGITS = 16
 
-# What `commit.lua` answers, unless the conversation is gone.
-Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes, *tuple[bytes, ...]]
+# What `commit.lua` answers, unless the conversation is gone; after it come the conflicts.
+Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
 
 
 class RedisBackend:
@@ -96,18 +96,19 @@ class RedisBackend:
         if EDGES < len(had.values) == min(window, known.total):
             head = f"{head} {known.version} {known.birth} {known.total}"
         started = monotonic()
-        answer = cast("Found", await self._run(timeout, scripts.LOAD, key, head))
+        answer = cast("list[Reply]", await self._run(timeout, scripts.LOAD, key, head))
         status = answer[1]
         if status == b"found":
-            return read_snapshot(answer, read_messages(answer[8]))
+            found = cast("Found", tuple(answer))
+            return read_snapshot(found, read_messages(found[8]))
         if status == b"missing":
             return MISSING
         if status == b"deleted":
             return DELETED
         if status == b"unreadable":
-            raise UnreadableConversation("hash", complaint(cast("list[bytes]", answer)[2]))
+            raise UnreadableConversation("hash", complaint(cast("bytes", answer[2])))
         if answer[8] == edges(had):
-            return read_snapshot(answer, had)
+            return read_snapshot(cast("Found", tuple(answer)), had)
         # Somebody has written into the log by hand.
         return await self.load(key, window, timeout + started - monotonic())
 
@@ -143,9 +144,9 @@ class RedisBackend:
         cursor: Argument = 0
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            answer = cast("list[Reply]", await primary.send(command, timeout))
-            cursor = cast("bytes", answer[0])
-            found.update(cast("list[bytes]", answer[1]))
+            answer = cast("Sequence[Reply]", await primary.send(command, timeout))
+            cursor = cast("bytes | int", answer[0])
+            found.update(cast("Sequence[bytes]", answer[1]))
             if int(cursor) == 0:
                 return found
 
@@ -209,10 +210,13 @@ def _base(base: bytes | None) -> str | bytes:
 
 
 def _outcome(reply: Reply) -> Outcome:
-    answer = cast("Written", reply)
+    answer = cast("list[Reply]", reply)
     if answer[1] == b"gone":
         return GONE
-    _, status, version, created_ms, ttl_ms, total, first_seq, birth, *conflicts = answer
+    _, status, version, created_ms, ttl_ms, total, first_seq, birth = cast(
+        "Written", tuple(answer[:8])
+    )
+    conflicts = cast("list[bytes]", answer[8:])
     return Outcome(
         "committed" if status == b"committed" else "conflict",
         version,

@@ -5,8 +5,8 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from msgspec import Struct
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
@@ -35,7 +35,7 @@ SECONDS_BETWEEN_REDIALS = 1.0
 WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.InvalidResponse})
 
 
-class Patience(Struct, frozen=True):
+class Patience(NamedTuple):
     """How long a connection may be silent, in seconds.
 
     After *doubt* its commands are sent over another one as well, and the first answer counts;

@@ -19,7 +19,7 @@ DIGITS = 15  # what a number of Lua holds exactly
 # TTL, the length of the log, version, creation, birth, the other fields, and the elements.
 Found: TypeAlias = tuple[bytes, bytes, int, int, int, int, bytes, list[bytes], list[bytes]]
 
-_NOT_OURS = "\udc80"  # which the UTF-8 of a name can never become
+_NOT_OURS = chr(0xDC80)  # which the UTF-8 of a name can never become
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:

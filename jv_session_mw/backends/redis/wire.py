@@ -16,7 +16,7 @@ from jv_session_mw.backends.redis.failures import reason_of, translate
 from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
 from jv_session_mw.errors import StoreError, StoreUnavailable
 
-Reply: TypeAlias = "bytes | int | list[Reply] | None"
+Reply: TypeAlias = "bytes | int | Sequence[Reply] | None"
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
 
