@@ -33,15 +33,6 @@ class Stretch(Struct, frozen=True, gc=False):
     def __add__(self, other: "Stretch") -> "Stretch":
         return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
 
-    def extended(self, first: int, values: Sequence[bytes]) -> "Stretch":
-        """Return this with *values* at the end, whose numbers count on from *first*."""
-        held, end = self.numbers, first + len(values)
-        if isinstance(held, range) and held.stop == first:
-            return Stretch(range(held.start, end), [*self.values, *values])
-        if not held:
-            return Stretch(range(first, end), values)
-        return Stretch([*held, *range(first, end)], [*self.values, *values])
-
 
 NO_MESSAGES = Stretch()
 
@@ -96,17 +87,6 @@ class Changes(Struct, gc=False):
     def empty(self) -> bool:
         return not (self.appended or self.fields or self.removed or self.revive or self.edits_log())
 
-    def applied_to(self, fields: dict[str, bytes]) -> dict[str, bytes]:
-        """Return *fields* with those set and without those removed; *fields* itself if none is."""
-        if not (self.fields or self.removed):
-            return fields
-        changed = fields.copy()
-        for name, put in self.fields.items():
-            changed[name] = put.value
-        for name in self.removed:
-            changed.pop(name, None)
-        return changed
-
     def edits_log(self) -> bool:
         """Whether more is done to the log than to append to it."""
         return bool(self.replaced or self.dropped or self.cleared)
@@ -151,19 +131,6 @@ class Outcome(Struct, frozen=True, gc=False):
     fallback: str = ""
     birth: str = ""
 
-    def snapshot(self, fields: dict[str, bytes], messages: Stretch) -> Snapshot:
-        """Return what is stored now, of which *fields* and *messages* are known to whoever asks."""
-        return Snapshot(
-            version=self.version,
-            created_ms=self.created_ms,
-            ttl_ms=self.ttl_ms,
-            total=self.total,
-            fields=fields,
-            messages=messages,
-            fallback=self.fallback,
-            birth=self.birth,
-        )
-
 
 class Condition(Struct, frozen=True, gc=False):
     """How a backend is.
@@ -178,25 +145,6 @@ class Condition(Struct, frozen=True, gc=False):
     in_memory: int = 0
     to_replay: int = 0
     replay_conflicts: int = 0
-
-
-def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:
-    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages.
-
-    A window of 0 is all of them. None when that cannot be told: somebody else has
-    changed it meanwhile, or the log was edited.
-    """
-    if outcome.version != snapshot.version + 1 or outcome.conflicts:
-        return None
-    if changes.birth != snapshot.birth or changes.edits_log() or changes.revive:
-        return None
-    messages = snapshot.messages
-    if changes.appended:
-        messages = messages.extended(outcome.first_seq, changes.appended)
-    most = min(window, outcome.total) if window else outcome.total
-    if len(messages.values) > most:
-        messages = messages[-most:] if most else NO_MESSAGES
-    return outcome.snapshot(changes.applied_to(snapshot.fields), messages)
 
 
 GONE = Outcome(status="gone")

@@ -11,6 +11,7 @@ from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.fingerprint import fingerprint
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.rewriting import Rewriting
+from jv_session_mw.succession import extended
 
 
 class LogEdit(Struct):
@@ -92,7 +93,9 @@ class Log:
 
     def absorb(self, edit: LogEdit, first_seq: int) -> None:
         """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
-        stored = edit.kept.extended(first_seq, edit.appended) if edit.appended else edit.kept
+        stored = edit.kept
+        if edit.appended:
+            stored = extended(stored, first_seq, edit.appended)
         values, print = edit.values, edit.print
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:

@@ -26,6 +26,7 @@ from jv_session_mw.fields import Fields, Prints
 from jv_session_mw.log import Log, LogEdit
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
+from jv_session_mw.succession import applied, stored
 
 S = TypeVar("S")
 
@@ -79,7 +80,7 @@ class WorkingCopy(Generic[S]):
         head = self.head
         if isinstance(head, Snapshot):
             return head
-        return head.snapshot(self._stored, self._entries)
+        return stored(head, self._stored, self._entries)
 
     def rebase(self, snapshot: Snapshot) -> None:
         """Begin again from *snapshot*; objects handed out before are no longer looked at.
@@ -206,7 +207,7 @@ class WorkingCopy(Generic[S]):
             return
         self.head = outcome
         self.expires_ms = time() * 1000 + outcome.ttl_ms
-        self._stored = delta.changes.applied_to(self._stored)
+        self._stored = applied(delta.changes, self._stored)
         if self._fields is not None:
             self._fields.absorb(delta.changes, self._stored, delta.state)
         if self._log is not None and delta.log is not None:

@@ -16,9 +16,10 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {"version", "errors", "changes", "deadline", "termination", "follower"},
+    {"version", "errors", "changes", "succession", "deadline", "termination", "follower"},
     {
         "codec",
+        "tagging",
         "ids",
         "keys",
         "settings",
@@ -51,12 +52,12 @@ FLOORS: list[set[str]] = [
     },
     {"store"},
     {"build", "resolvers", "tokens", "access"},
-    {"refusals", "checkpoints", "exchange", "gates", "lifespan", "middleware"},
+    {"refusals", "checkpoints", "exchange", "gates", "lifespan", "serving", "middleware"},
     {"cli"},
 ]
 ALLOWED = {
-    "anyio", "hiredis", "itsdangerous", "msgspec", "opentelemetry", "redis", "starlette",
-    "typing_extensions",
+    "anyio", "hiredis", "itsdangerous", "msgspec", "mypy_extensions", "opentelemetry", "redis",
+    "starlette", "typing_extensions",
 }  # fmt: skip
 STARLETTE = {"starlette.types", "starlette.datastructures", "starlette.requests"}
 PUBLIC = [

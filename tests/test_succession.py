@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import MISSING, Changes, Put, Rules, after
+from jv_session_mw.changes import MISSING, Changes, Put, Rules
+from jv_session_mw.succession import after
 from tests.backends.harness import KEY, TTL_MS, commit, commit_id, same, sets
 
 names = st.sampled_from(["a", "b", "c"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 from urllib.parse import urlsplit
 
-from jv_session_mw import ids
+from jv_session_mw import codec, ids
 from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.batching import Patience
 from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
@@ -15,6 +15,7 @@ from jv_session_mw.build import create_conversation_store
 from jv_session_mw.cli.findings import Finding, report
 from jv_session_mw.errors import StoreError, StoreUnavailable
 from jv_session_mw.settings import SECRET_KEYS, Settings
+from jv_session_mw.version import __version__
 
 SHORT_KEY = 32
 OLDEST_SERVER = (6, 2)
@@ -44,7 +45,12 @@ def run(_arguments: argparse.Namespace) -> int:
     """Print the findings; status 1 when the application would not work with this environment."""
     logging.getLogger("jv_session_mw").addHandler(logging.NullHandler())
     settings = Settings.from_env()
-    return report([*_keys(settings), *asyncio.run(_server(settings))])
+    return report([*_keys(settings), *asyncio.run(_server(settings)), _package()])
+
+
+def _package() -> Finding:
+    way = "as Python" if (codec.__file__ or "").endswith(".py") else "compiled"
+    return Finding(f"jv_session_mw {__version__} runs {way}")
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """`jv-session-mw check` against real servers: what it says, and what it advises."""
 
+import os
 from collections.abc import Callable
 from typing import cast
 
@@ -28,6 +29,7 @@ def test_a_good_environment_is_said_to_be_good_and_nothing_stays_behind(
     report = capsys.readouterr().out
     assert "loads, saves and deletes" in report
     assert "FIX" not in report
+    assert ("runs compiled" in report) == ("JV_SESSION_COMPILED" in os.environ)
     with Redis(port=redis_server.port) as client:
         left = cast("list[bytes]", client.keys())  # pyright: ignore[reportUnknownMemberType]
     assert [name for name in left if not name.endswith(b":d")] == []  # the tombstone expires

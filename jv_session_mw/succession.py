@@ -1,0 +1,60 @@
+"""What a conversation is once changes are stored, from what it was and the outcome."""
+
+from collections.abc import Sequence
+
+from jv_session_mw.changes import NO_MESSAGES, Changes, Outcome, Snapshot, Stretch
+
+
+def extended(stretch: Stretch, first: int, values: Sequence[bytes]) -> Stretch:
+    """Return *stretch* with *values* at its end, whose numbers count on from *first*."""
+    held, end = stretch.numbers, first + len(values)
+    if isinstance(held, range) and held.stop == first:
+        return Stretch(range(held.start, end), [*stretch.values, *values])
+    if not held:
+        return Stretch(range(first, end), values)
+    return Stretch([*held, *range(first, end)], [*stretch.values, *values])
+
+
+def applied(changes: Changes, fields: dict[str, bytes]) -> dict[str, bytes]:
+    """Return *fields* with those set and without those removed; *fields* itself if none is."""
+    if not (changes.fields or changes.removed):
+        return fields
+    changed = fields.copy()
+    for name, put in changes.fields.items():
+        changed[name] = put.value
+    for name in changes.removed:
+        changed.pop(name, None)
+    return changed
+
+
+def stored(outcome: Outcome, fields: dict[str, bytes], messages: Stretch) -> Snapshot:
+    """Return what is stored by *outcome*, of which *fields* and *messages* are known here."""
+    return Snapshot(
+        outcome.version,
+        outcome.created_ms,
+        outcome.ttl_ms,
+        outcome.total,
+        fields,
+        messages,
+        fallback=outcome.fallback,
+        birth=outcome.birth,
+    )
+
+
+def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:
+    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages.
+
+    A window of 0 is all of them. None when that cannot be told: somebody else has
+    changed it meanwhile, or the log was edited.
+    """
+    if outcome.version != snapshot.version + 1 or outcome.conflicts:
+        return None
+    if changes.birth != snapshot.birth or changes.edits_log() or changes.revive:
+        return None
+    messages = snapshot.messages
+    if changes.appended:
+        messages = extended(messages, outcome.first_seq, changes.appended)
+    most = min(window, outcome.total) if window else outcome.total
+    if len(messages.values) > most:
+        messages = messages[-most:] if most else NO_MESSAGES
+    return stored(outcome, applied(changes, snapshot.fields), messages)
