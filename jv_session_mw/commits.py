@@ -35,15 +35,17 @@ class Commits:
         self.closed = False
         self.follower: Follower | None = None
         self._copy = copy
-        self._lock = asyncio.Lock()
+        self._lock: asyncio.Lock | None = None  # most conversations are only read
 
     @property
     def are_under_way(self) -> bool:
-        return self._lock.locked()
+        return self._lock is not None and self._lock.locked()
 
     async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
         """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
         copy, lock = self._copy, self._lock
+        if lock is None:
+            lock = self._lock = asyncio.Lock()
         await lock.acquire()
         try:
             while True:
@@ -63,8 +65,9 @@ class Commits:
 
     async def settled(self) -> None:
         """Return when no commit is under way."""
-        await self._lock.acquire()
-        self._lock.release()
+        if self._lock is not None:
+            await self._lock.acquire()
+            self._lock.release()
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
         copy = self._copy

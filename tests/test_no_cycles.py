@@ -1,5 +1,6 @@
 """A request leaves nothing to the garbage collector: what it held goes when it ends."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Generator
@@ -39,6 +40,23 @@ async def test_a_conversation_ends_with_its_request(what: str) -> None:
     for _ in range(3):
         await Exchange().run(around(handler, store))
     assert [reference() for reference in alive] == [None, None, None]
+
+
+@pytest.mark.usefixtures("collector_off")
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_a_conversation_ends_with_a_request_that_fails(error: type[BaseException]) -> None:
+    store = MemoryConversationStore()
+    alive: list[weakref.ref[Conversation]] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        alive.append(weakref.ref(conversation))
+        conversation.messages.append({"content": "hi"})
+        await send(start())
+        raise error("broken")
+
+    with pytest.raises(error, match="broken"):
+        await Exchange().run(around(handler, store))
+    assert [reference() for reference in alive] == [None]
 
 
 async def test_messages_that_have_outlived_their_conversation_say_so() -> None:

@@ -1,10 +1,14 @@
 """The promises broken on purpose, so that the checker shows that it would see it."""
 
+import asyncio
+from typing import ClassVar, cast
+
 import pytest
 
-from jv_session_mw.backends.redis import batching, scripts
+from jv_session_mw.backends.redis import batching, scripts, wire
 from jv_session_mw.backends.redis.scripts import digest
-from jv_session_mw.backends.redis.wire import Answers, Reply, Waiting
+from jv_session_mw.backends.redis.wire import Argument, Command, Reply, Waiting
+from jv_session_mw.errors import StoreUnavailable
 
 REMEMBERS = "if done then"
 
@@ -20,15 +24,39 @@ def without_commit_ids(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(batching, "SOURCES", sources)
 
 
+class Believing(asyncio.Future[Reply]):
+    """Hands each reply on that could be one to its *script*, whichever command it was for."""
+
+    FITS: ClassVar = {
+        scripts.LOAD: (b"found", b"same", b"missing"),
+        scripts.COMMIT: (b"committed",),
+    }
+
+    def __init__(self, script: Argument, to: asyncio.Future[Reply]) -> None:
+        super().__init__()
+        self._fits = self.FITS.get(str(script))
+        self._to = to
+
+    def done(self) -> bool:
+        return self._to.done()
+
+    def set_exception(self, error: type | BaseException, /) -> None:
+        self._to.set_exception(error)
+
+    def set_result(self, reply: Reply, /) -> None:
+        if self._fits is None or cast("list[Reply]", reply)[1] in self._fits:
+            self._to.set_result(reply)
+        else:
+            self._to.set_exception(StoreUnavailable("it was for another", reason="network"))
+
+
 def without_tags(patch: pytest.MonkeyPatch) -> None:
     """Believe each reply that could be one to its command, whichever command it was for."""
-    give = Answers.give
-    fits = {scripts.LOAD: (b"found", b"same", b"missing"), scripts.COMMIT: (b"committed",)}
+    make = wire.waiting
 
-    def believe(answers: Answers, waiting: Waiting, reply: Reply) -> None:
-        script = str(waiting.command[1])
-        if isinstance(reply, list) and len(reply) > 1 and reply[1] in fits.get(script, ()):
-            reply = [waiting.tag, *reply[1:]]
-        give(answers, waiting, reply)
+    def waiting(
+        command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
+    ) -> Waiting:
+        return make(command, Believing(command[1], reply) if tag else reply, timeout, due, b"")
 
-    patch.setattr(Answers, "give", believe)
+    patch.setattr(batching, "waiting", waiting)

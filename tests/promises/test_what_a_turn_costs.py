@@ -9,12 +9,12 @@ from redis import Redis
 from starlette.types import Receive, Send
 
 from jv_session_mw import Conversation, RedisConversationStore
-from jv_session_mw.backends.redis.wire import PlainWire, Refused, Waiting
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.ids import TokenSigner
 from tests.promises.apps import KEYS
 from tests.promises.raw import Exchange, around, body, start
 from tests.promises.recording import Recorder
+from tests.round_trips import count_round_trips
 from tests.servers import RedisServer
 
 WINDOW = 50
@@ -60,14 +60,7 @@ class Books:
             tracer_provider=self.recorder.tracer_provider,
         )
         self._server = Redis(host="127.0.0.1", port=server.port, protocol=2)
-        self._round_trips = 0
-        exchange = PlainWire.exchange
-
-        async def counted(wire: PlainWire, batch: Sequence[Waiting]) -> Refused:
-            self._round_trips += 1
-            return await exchange(wire, batch)
-
-        monkeypatch.setattr(PlainWire, "exchange", counted)
+        self._trips = count_round_trips(monkeypatch)
 
     async def hold(self, size: int, **fields: object) -> str:
         """Store a conversation of *size* messages, and return the token of its client."""
@@ -108,7 +101,7 @@ class Books:
             {
                 "bytes": stats["total_net_input_bytes"],
                 "scripts": calls.get("cmdstat_evalsha", {"calls": 0})["calls"],
-                "round trips": self._round_trips,
+                "round trips": self._trips.count,
                 "encoded": self.codec.encoded,
                 "decoded": self.codec.decoded,
                 "spans": len(self.recorder.ours()),

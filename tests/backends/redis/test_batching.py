@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import cast
 
 import pytest
@@ -12,7 +12,6 @@ from redis.asyncio.client import Pipeline
 
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Batcher
-from jv_session_mw.backends.redis.wire import PlainWire, Refused, Waiting, WatchedWire, Wire
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from tests.backends.harness import (
@@ -27,15 +26,20 @@ from tests.backends.harness import (
     values,
 )
 from tests.backends.redis.conftest import Place
+from tests.round_trips import RoundTrips, count_round_trips
 from tests.servers import RedisServer
 
 
 class Counted:
     """A batcher over one kind of wire, and the number of batches that it has sent."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, trips: RoundTrips) -> None:
         self.batcher = Batcher(client, PATIENCE)
-        self.batches = 0
+        self._trips = trips
+
+    @property
+    def batches(self) -> int:
+        return self._trips.count
 
 
 @pytest.fixture(params=["plain", "watched"])
@@ -51,16 +55,8 @@ async def counted(
             return await execute(self, raise_on_error)
 
         monkeypatch.setattr(Pipeline, "execute", wrapped)
-    wire = WatchedWire if request.param == "watched" else PlainWire
-    exchange = wire.exchange
-
-    async def counting(self: Wire, batch: Sequence[Waiting]) -> Refused:
-        subject.batches += 1
-        return await exchange(self, batch)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(wire, "exchange", counting)
     client = Redis(port=valkey.port, protocol=2)
-    subject = Counted(client)
+    subject = Counted(client, count_round_trips(monkeypatch))
     yield subject
     await subject.batcher.close()
     await client.aclose()
