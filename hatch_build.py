@@ -42,7 +42,8 @@ def _compile(sources: list[str], directory: Path) -> dict[str, str]:
     """Compile into *directory*; return where each file is, and where it belongs in the wheel."""
     from mypyc.build import mypycify  # there is none for other Pythons than CPython
 
-    options = ["--config-file=", f"--cache-dir={directory / 'cache'}"]
+    # What is merely imported is looked at for its types, whatever else is wrong with it.
+    options = ["--config-file=", "--follow-imports=silent", f"--cache-dir={directory / 'cache'}"]
     extensions = mypycify(
         [*options, *sources], group_name=PACKAGE, target_dir=str(directory), debug_level="0"
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
@@ -20,7 +21,12 @@ class Checkpoints:
     """
 
     def __init__(
-        self, conversation: HeldConversation, inflight: InFlight, *, every: float, deadline: float
+        self,
+        conversation: HeldConversation[Any],
+        inflight: InFlight,
+        *,
+        every: float,
+        deadline: float,
     ) -> None:
         self._conversation = conversation
         self._inflight = inflight

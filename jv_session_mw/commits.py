@@ -46,8 +46,7 @@ class Commits:
         copy, lock = self._copy, self._lock
         if lock is None:
             lock = self._lock = asyncio.Lock()
-        await lock.acquire()
-        try:
+        async with lock:
             while True:
                 again = copy.is_unsure
                 delta = None if self.closed else copy.collect()
@@ -60,14 +59,12 @@ class Commits:
                     raise delta.refused[0]
                 if not again:
                     return
-        finally:
-            lock.release()
 
     async def settled(self) -> None:
         """Return when no commit is under way."""
         if self._lock is not None:
-            await self._lock.acquire()
-            self._lock.release()
+            async with self._lock:
+                return
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
         copy = self._copy

@@ -16,7 +16,7 @@ from jv_session_mw.rotation import move
 S = TypeVar("S", default=dict[str, Any])
 
 
-class Conversation(HeldConversation, Generic[S]):
+class Conversation(HeldConversation[S], Generic[S]):
     """The conversation of one request: change it as plain data, and it is saved.
 
     `state` is a dict or the store's `state_type`, `messages` a list. Both are saved at the gates
@@ -24,7 +24,7 @@ class Conversation(HeldConversation, Generic[S]):
     two event loops.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
     @property
     def id(self) -> str:
@@ -40,8 +40,7 @@ class Conversation(HeldConversation, Generic[S]):
         """
         if not self.is_loaded:
             self._require_loaded()
-        state: S = self._copy.state
-        return state
+        return self._copy.state
 
     @state.setter
     def state(self, state: S) -> None:

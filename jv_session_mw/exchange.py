@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import anyio
 from starlette.types import Message, Send
@@ -56,7 +57,7 @@ class Exchange:
     def __init__(
         self,
         policy: Policy,
-        conversation: HeldConversation,
+        conversation: HeldConversation[Any],
         presented: Presented,
         deadline: Deadline,
         forward: Send,

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from typing import Any
 
 from starlette.types import Message, Receive, Send
 
@@ -145,7 +146,7 @@ class SocketExchange(Exchange):
     def __init__(
         self,
         policy: Policy,
-        conversation: HeldConversation,
+        conversation: HeldConversation[Any],
         presented: Presented,
         deadline: Deadline,
         forward: Send,

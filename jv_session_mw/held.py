@@ -4,10 +4,10 @@ import logging
 import time
 import weakref
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Generic
 
-from mypy_extensions import mypyc_attr
 from opentelemetry.context import Context
+from typing_extensions import TypeVar
 
 from jv_session_mw import ids
 from jv_session_mw.changes import MISSING, Snapshot
@@ -21,17 +21,18 @@ from jv_session_mw.reply import Reply
 from jv_session_mw.terms import Terms
 from jv_session_mw.working_copy import WorkingCopy
 
+S = TypeVar("S", default=dict[str, Any])
+
 logger = logging.getLogger("jv_session_mw")
 
 TOUCH_BELOW = 0.9
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class HeldConversation:
+class HeldConversation(Generic[S]):
     """What the gates do with a conversation, apart from what a handler does with it."""
 
     __slots__ = (
-        "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
+        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
         "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
@@ -39,7 +40,7 @@ class HeldConversation:
         self,
         id: str | None,
         owner: str | None,
-        terms: Terms[Any],
+        terms: Terms[S],
         parent: Context,
         snapshot: Snapshot = MISSING,
     ) -> None:

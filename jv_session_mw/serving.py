@@ -1,6 +1,6 @@
 """One request or WebSocket, from its token to its end."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,9 +53,10 @@ class Serving:
         if presented.id is not None:
             conversation.channel.name_request()
             if not self._lazy:
-                refusal = await _refusal(conversation.load_within(deadline))
-                if refusal is not None:
-                    await refuse(refusal, scope, send)
+                try:
+                    await conversation.load_within(deadline)
+                except (StoreUnavailable, UnreadableConversation) as error:
+                    await refuse(error, scope, send)
                     return
         scope.setdefault("state", {})[STATE_KEY] = conversation
         inflight = policy.inflight
@@ -77,35 +78,32 @@ class Serving:
     async def _http(
         self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        raised = await _raised(self._app(scope, receive, exchange.send))
-        if raised is not None:
-            exchange.break_off()
-        await exchange.finish()
-        failure = exchange.failure
-        if failure is None and isinstance(raised, SessionError) and is_refusal(raised):
-            failure = raised  # of a lazy load or a save() in the handler
         try:
-            if raised is not None and (failure is None or not isinstance(raised, Exception)):
-                raise raised
-            if failure is not None and (exchange.started or not is_refusal(failure)):
-                raise failure  # breaks the response off
-        finally:
-            raised = None  # else this frame and the error would hold each other
-        if failure is not None:
-            await refuse(failure, scope, send)
+            await self._app(scope, receive, exchange.send)
+        except BaseException as error:
+            exchange.break_off()
+            await exchange.finish()
+            if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
+                exchange.failure = error  # of a lazy load or a save() in the handler
+            if exchange.failure is None or not isinstance(error, Exception):
+                raise
+        else:
+            await exchange.finish()
+        if exchange.failure is not None:
+            await _fail(exchange, exchange.failure, scope, send)
 
     async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
-        raised = await _raised(self._app(scope, exchange.receive, exchange.send))
-        await exchange.finish()
-        failure = exchange.failure
-        ours = failure is not None and is_refusal(failure) and isinstance(raised, Exception)
         try:
-            if raised is not None and (not ours or exchange.closed):
-                raise raised
-        finally:
-            raised = None
-        if ours and failure is not None:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            await exchange.finish()
+            failure = exchange.failure
+            ours = failure is not None and is_refusal(failure) and isinstance(error, Exception)
+            if failure is None or not ours or exchange.closed:
+                raise
             await hang_up(failure, send)
+        else:
+            await exchange.finish()
 
 
 def has_conversation(scope: Scope) -> bool:
@@ -114,20 +112,8 @@ def has_conversation(scope: Scope) -> bool:
     return state is not None and isinstance(state.get(STATE_KEY), Conversation)
 
 
-# What is raised is returned first: compiled code must not wait while it handles an exception.
-
-
-async def _raised(work: Awaitable[None]) -> BaseException | None:
-    try:
-        await work
-    except BaseException as error:  # noqa: BLE001 - the last gate comes first
-        return error
-    return None
-
-
-async def _refusal(load: Awaitable[None]) -> SessionError | None:
-    try:
-        await load
-    except (StoreUnavailable, UnreadableConversation) as error:
-        return error
-    return None
+async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope, send: Send) -> None:
+    """Answer for a turn that could not be stored, or break the response off."""
+    if exchange.started or not is_refusal(failure):
+        raise failure
+    await refuse(failure, scope, send)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from jv_session_mw.backends.redis.batching import Batcher
-from jv_session_mw.backends.redis.wire import Refused, Waiting, Wire
+from jv_session_mw.backends.redis.waiting import Refused, Waiting
+from jv_session_mw.backends.redis.wire import Wire
 
 
 class RoundTrips:

@@ -4,7 +4,6 @@ import ast
 import importlib
 import os
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,22 +21,12 @@ def tree_of(module: str) -> ast.Module:
     return ast.parse((ROOT / "jv_session_mw" / f"{module}.py").read_text("utf-8"))
 
 
-def handlers_of(tree: ast.Module) -> Iterator[ast.stmt]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Try):
-            yield from node.finalbody
-            for handler in node.handlers:
-                yield from handler.body
-        elif isinstance(node, ast.AsyncWith):
-            yield node
-
-
-def test_nothing_waits_while_it_handles_an_exception(module: str) -> None:
+def test_nothing_waits(module: str) -> None:
     # What is being handled belongs to the thread there, not to the coroutine: a `raise` after an
-    # `await` raises what another task has caught meanwhile.
-    for statement in handlers_of(tree_of(module)):
-        waiting = [node for node in ast.walk(statement) if isinstance(node, SUSPENDING)]
-        assert not waiting, f"line {statement.lineno} may wait"
+    # `await` raises what another task has caught meanwhile. And what is thrown in is passed on in
+    # a way that Python 3.12 warns of, which is an error where warnings are.
+    waiting = [node.lineno for node in ast.walk(tree_of(module)) if isinstance(node, SUSPENDING)]
+    assert waiting == []
 
 
 def test_nothing_calls_itself(module: str) -> None:

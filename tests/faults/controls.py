@@ -5,9 +5,10 @@ from typing import ClassVar, cast
 
 import pytest
 
-from jv_session_mw.backends.redis import batching, scripts, wire
+from jv_session_mw.backends.redis import batching, scripts
+from jv_session_mw.backends.redis import waiting as waitings
 from jv_session_mw.backends.redis.scripts import digest
-from jv_session_mw.backends.redis.wire import Argument, Command, Reply, Waiting
+from jv_session_mw.backends.redis.waiting import Argument, Command, Reply, Waiting
 from jv_session_mw.errors import StoreUnavailable
 
 REMEMBERS = "if done then"
@@ -52,7 +53,7 @@ class Believing(asyncio.Future[Reply]):
 
 def without_tags(patch: pytest.MonkeyPatch) -> None:
     """Believe each reply that could be one to its command, whichever command it was for."""
-    make = wire.waiting
+    make = waitings.waiting
 
     def waiting(
         command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes

@@ -1,15 +1,15 @@
 """Redis as a `Backend`: one script call, one round trip, for each operation."""
 
 import asyncio
-import hashlib
 import itertools
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
-from typing import TypeAlias, cast
+from typing import cast
 
 from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.committing import head_of, outcome_of, values_of
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
     Found,
@@ -22,10 +22,9 @@ from jv_session_mw.backends.redis.layout import (
     scan_pattern,
 )
 from jv_session_mw.backends.redis.line import Line
-from jv_session_mw.backends.redis.wire import Argument, Command, Reply, too_few
+from jv_session_mw.backends.redis.waiting import Argument, Command, Reply, too_few
 from jv_session_mw.changes import (
     DELETED,
-    GONE,
     MISSING,
     Changes,
     Condition,
@@ -38,10 +37,6 @@ from jv_session_mw.errors import UnreadableConversation
 
 SCAN_COUNT = 500
 EDGES = 2  # messages, which are sent in any case
-FEW_BYTES = DIGEST_DIGITS = 16
-
-# What `commit.lua` answers, unless the conversation is gone; after it come the conflicts.
-Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
 
 
 class RedisBackend:
@@ -117,8 +112,8 @@ class RedisBackend:
         return read_messages(cast("list[list[bytes]]", answer)[1])
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        head, values = f"{self._rules} {_head(changes)}", _values(changes)
-        return _outcome(await self._run(timeout, scripts.COMMIT, key, head, values))
+        head, values = f"{self._rules} {head_of(changes)}", values_of(changes)
+        return outcome_of(await self._run(timeout, scripts.COMMIT, key, head, values))
 
     async def touch(self, key: str, timeout: float) -> int:
         answer = await self._run(timeout, scripts.TOUCH, key, f"{self._ttl_ms} {LAYOUT}")
@@ -173,57 +168,3 @@ class RedisBackend:
             self._loop = loop
             line = self._line = self._connect(self._patience)
         return line
-
-
-def _head(changes: Changes) -> str:
-    """Return the words of the head that `commit.lua` reads, after those of the rules."""
-    return (
-        f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {changes.revive:d} "
-        f"{changes.cleared} {len(changes.fields)} {len(changes.removed)} {len(changes.appended)} "
-        f"{len(changes.replaced)} {len(changes.dropped)}"
-    )
-
-
-def _values(changes: Changes) -> list[Argument]:
-    """Flatten *changes* into the groups that the head counts."""
-    flat: list[Argument] = []
-    for name, put in changes.fields.items():
-        flat += (name, put.value, _base(put.base))
-    for name, base in changes.removed.items():
-        flat += (name, _base(base))
-    flat += changes.appended
-    if changes.edits_log():
-        for number, put in changes.replaced.items():
-            flat += (number, put.value, _base(put.base))
-        flat += changes.dropped
-    return flat
-
-
-def _base(base: bytes | None) -> str | bytes:
-    """Return what tells the script which bytes a change rests on: themselves, if they are few."""
-    if base is None:
-        return ""
-    if len(base) <= FEW_BYTES:
-        return b"=" + base
-    # Tells one value from another, for which SHA-1 is what Lua scripts have at hand.
-    return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:DIGEST_DIGITS]
-
-
-def _outcome(reply: Reply) -> Outcome:
-    answer = cast("list[Reply]", reply)
-    if answer[1] == b"gone":
-        return GONE
-    _, status, version, created_ms, ttl_ms, total, first_seq, birth = cast(
-        "Written", tuple(answer[:8])
-    )
-    conflicts = cast("list[bytes]", answer[8:])
-    return Outcome(
-        "committed" if status == b"committed" else "conflict",
-        version,
-        created_ms,
-        ttl_ms,
-        total,
-        first_seq,
-        [name.decode() for name in conflicts] if conflicts else [],
-        birth=birth.decode(),
-    )

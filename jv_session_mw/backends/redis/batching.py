@@ -12,18 +12,15 @@ from redis.asyncio import Redis
 
 from jv_session_mw.backends.redis.failures import FOREIGN
 from jv_session_mw.backends.redis.scripts import SOURCES
-from jv_session_mw.backends.redis.wire import (
+from jv_session_mw.backends.redis.waiting import (
     Argument,
     Command,
-    PlainWire,
     Refused,
     Reply,
     Waiting,
-    WatchedWire,
-    Wire,
-    is_watched,
     waiting,
 )
+from jv_session_mw.backends.redis.wire import PlainWire, WatchedWire, Wire, is_watched
 from jv_session_mw.errors import StoreUnavailable
 
 LANES = 4

@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from jv_session_mw.backends.redis.batching import Batcher, Patience
 from jv_session_mw.backends.redis.line import SingleLine
-from jv_session_mw.backends.redis.wire import Argument, Command, Reply
+from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
 from jv_session_mw.errors import StoreUnavailable
 
 Node: TypeAlias = tuple[str, int]

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
 from jv_session_mw.backends.redis.batching import Batcher, Patience
-from jv_session_mw.backends.redis.wire import Command, Reply
+from jv_session_mw.backends.redis.waiting import Command, Reply
 
 
 class Line(Protocol):

@@ -1,64 +1,15 @@
 """What takes a batch of commands to the server: a connection of its own, or somebody's pipeline."""
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, cast
 
-import hiredis
-from msgspec import Struct
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 
-from jv_session_mw.backends.redis.failures import reason_of, translate
-from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
-from jv_session_mw.errors import StoreError, StoreUnavailable
-
-Reply: TypeAlias = "bytes | int | Sequence[Reply] | None"
-Argument: TypeAlias = str | bytes | int
-Command: TypeAlias = tuple[Argument, ...]
-
-_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
-
-DURABLE = frozenset({COMMIT, DELETE})
-
-
-class Waiting(Struct):
-    """A command, as it was given and as it is sent, and whoever waits for its reply.
-
-    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is
-    that of the request, so that a span made on its behalf has a parent in its trace. A reply to a
-    command with a *tag* begins with it.
-    """
-
-    command: Command
-    packed: bytes
-    reply: asyncio.Future[Reply]
-    timeout: float
-    due: float
-    context: contextvars.Context
-    tag: bytes
-
-    @property
-    def is_durable(self) -> bool:
-        """Whether replicas must have it too, where the store asks for that."""
-        return self.command[0] == "EVALSHA" and self.command[1] in DURABLE
-
-    def fail(self, error: Exception) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(_ours(error))
-
-
-Refused: TypeAlias = list[tuple[Waiting, redis_errors.ResponseError]]
-
-
-def waiting(
-    command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
-) -> Waiting:
-    """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
-    return Waiting(command, _pack(command), reply, timeout, due, contextvars.copy_context(), tag)
+from jv_session_mw.backends.redis.waiting import Answers, Command, Refused, Reply, Waiting, pack
 
 
 class Wire(Protocol):
@@ -98,7 +49,7 @@ class PlainWire:
         packed = [waiting.packed for waiting in batch]
         wait = _wait(self._replicas, batch)
         if wait is not None:
-            packed.append(_pack(wait))
+            packed.append(pack(wait))
         await connection.send_packed_command(packed)
         answers = Answers(wait)
         read = cast("Callable[[], Awaitable[Reply]]", connection.read_response)
@@ -147,47 +98,6 @@ class WatchedWire:
         pass  # its connection is the pool's
 
 
-class Answers:
-    """What comes back for one batch: given at once, or held until the replicas have it."""
-
-    def __init__(self, wait: Command | None) -> None:
-        self._wait = wait
-        self._held: list[tuple[Waiting, Reply]] = []
-        self.refused: Refused = []
-
-    def give(self, waiting: Waiting, reply: Reply) -> None:
-        tag = waiting.tag
-        if tag and not (isinstance(reply, list) and reply and reply[0] == tag):
-            raise redis_errors.InvalidResponse("the reply is that of another command")
-        if self._wait is not None and waiting.is_durable:
-            self._held.append((waiting, reply))
-        elif not waiting.reply.done():
-            waiting.reply.set_result(reply)
-
-    def refuse(self, waiting: Waiting, error: redis_errors.ResponseError) -> None:
-        if isinstance(error, redis_errors.NoScriptError) or reason_of(error) == "readonly":
-            self.refused.append((waiting, error))
-        else:
-            waiting.fail(error)
-
-    def acknowledge(self, replicas: object) -> None:
-        """Give what was held, if enough replicas have it by now."""
-        assert self._wait is not None
-        most = self._wait[1]
-        if isinstance(replicas, int) and isinstance(most, int) and replicas >= most:
-            for waiting, reply in self._held:
-                if not waiting.reply.done():
-                    waiting.reply.set_result(reply)
-            return
-        for waiting, _ in self._held:
-            if not waiting.reply.done():
-                waiting.reply.set_exception(too_few(replicas, most))
-
-
-def too_few(replicas: object, most: object) -> StoreUnavailable:
-    return StoreUnavailable(f"only {replicas} of {most} replicas have it", reason="replicas")
-
-
 def is_watched() -> bool:
     """Say whether somebody, such as an instrumentation, has put itself around redis-py's pipeline.
 
@@ -206,9 +116,3 @@ def _wait(replicas: int, batch: Sequence[Waiting]) -> Command | None:
         return None
     seconds = min(durable) - asyncio.get_running_loop().time()
     return ("WAIT", replicas, max(1, round(seconds * 1000)))
-
-
-def _ours(error: Exception) -> StoreError:
-    failure = translate(error)
-    failure.__cause__ = error
-    return failure

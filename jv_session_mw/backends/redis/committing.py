@@ -1,0 +1,66 @@
+"""A commit as `commit.lua` takes it, and what it answers."""
+
+import hashlib
+from typing import TypeAlias, cast
+
+from jv_session_mw.backends.redis.waiting import Argument, Reply
+from jv_session_mw.changes import GONE, Changes, Outcome
+
+FEW_BYTES = DIGEST_DIGITS = 16
+
+# What `commit.lua` answers, unless the conversation is gone; after it come the conflicts.
+Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
+
+
+def head_of(changes: Changes) -> str:
+    """Return the words of the head that `commit.lua` reads, after those of the rules."""
+    return (
+        f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {changes.revive:d} "
+        f"{changes.cleared} {len(changes.fields)} {len(changes.removed)} {len(changes.appended)} "
+        f"{len(changes.replaced)} {len(changes.dropped)}"
+    )
+
+
+def values_of(changes: Changes) -> list[Argument]:
+    """Flatten *changes* into the groups that the head counts."""
+    flat: list[Argument] = []
+    for name, put in changes.fields.items():
+        flat += (name, put.value, _base(put.base))
+    for name, base in changes.removed.items():
+        flat += (name, _base(base))
+    flat += changes.appended
+    if changes.edits_log():
+        for number, put in changes.replaced.items():
+            flat += (number, put.value, _base(put.base))
+        flat += changes.dropped
+    return flat
+
+
+def _base(base: bytes | None) -> str | bytes:
+    """Return what tells the script which bytes a change rests on: themselves, if they are few."""
+    if base is None:
+        return ""
+    if len(base) <= FEW_BYTES:
+        return b"=" + base
+    # Tells one value from another, for which SHA-1 is what Lua scripts have at hand.
+    return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:DIGEST_DIGITS]
+
+
+def outcome_of(reply: Reply) -> Outcome:
+    answer = cast("list[Reply]", reply)
+    if answer[1] == b"gone":
+        return GONE
+    _, status, version, created_ms, ttl_ms, total, first_seq, birth = cast(
+        "Written", tuple(answer[:8])
+    )
+    conflicts = cast("list[bytes]", answer[8:])
+    return Outcome(
+        "committed" if status == b"committed" else "conflict",
+        version,
+        created_ms,
+        ttl_ms,
+        total,
+        first_seq,
+        [name.decode() for name in conflicts] if conflicts else [],
+        birth=birth.decode(),
+    )

@@ -1,0 +1,105 @@
+"""A command and whoever waits for its reply, and the replies that a batch of them is given."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
+
+import hiredis
+from msgspec import Struct
+from redis import exceptions as redis_errors
+
+from jv_session_mw.backends.redis.failures import reason_of, translate
+from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
+from jv_session_mw.errors import StoreError, StoreUnavailable
+
+Reply: TypeAlias = "bytes | int | Sequence[Reply] | None"
+Argument: TypeAlias = str | bytes | int
+Command: TypeAlias = tuple[Argument, ...]
+
+pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
+
+DURABLE = frozenset({COMMIT, DELETE})
+
+
+class Waiting(Struct):
+    """A command, as it was given and as it is sent, and whoever waits for its reply.
+
+    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is
+    that of the request, so that a span made on its behalf has a parent in its trace. A reply to a
+    command with a *tag* begins with it.
+    """
+
+    command: Command
+    packed: bytes
+    reply: asyncio.Future[Reply]
+    timeout: float
+    due: float
+    context: contextvars.Context
+    tag: bytes
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether replicas must have it too, where the store asks for that."""
+        return self.command[0] == "EVALSHA" and self.command[1] in DURABLE
+
+    def fail(self, error: Exception) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(_ours(error))
+
+
+Refused: TypeAlias = list[tuple[Waiting, redis_errors.ResponseError]]
+
+
+def waiting(
+    command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
+) -> Waiting:
+    """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
+    return Waiting(command, pack(command), reply, timeout, due, contextvars.copy_context(), tag)
+
+
+class Answers:
+    """What comes back for one batch: given at once, or held until the replicas have it."""
+
+    def __init__(self, wait: Command | None) -> None:
+        self._wait = wait
+        self._held: list[tuple[Waiting, Reply]] = []
+        self.refused: Refused = []
+
+    def give(self, waiting: Waiting, reply: Reply) -> None:
+        tag = waiting.tag
+        if tag and not (isinstance(reply, list) and reply and reply[0] == tag):
+            raise redis_errors.InvalidResponse("the reply is that of another command")
+        if self._wait is not None and waiting.is_durable:
+            self._held.append((waiting, reply))
+        elif not waiting.reply.done():
+            waiting.reply.set_result(reply)
+
+    def refuse(self, waiting: Waiting, error: redis_errors.ResponseError) -> None:
+        if isinstance(error, redis_errors.NoScriptError) or reason_of(error) == "readonly":
+            self.refused.append((waiting, error))
+        else:
+            waiting.fail(error)
+
+    def acknowledge(self, replicas: object) -> None:
+        """Give what was held, if enough replicas have it by now."""
+        assert self._wait is not None
+        most = self._wait[1]
+        if isinstance(replicas, int) and isinstance(most, int) and replicas >= most:
+            for waiting, reply in self._held:
+                if not waiting.reply.done():
+                    waiting.reply.set_result(reply)
+            return
+        for waiting, _ in self._held:
+            if not waiting.reply.done():
+                waiting.reply.set_exception(too_few(replicas, most))
+
+
+def too_few(replicas: object, most: object) -> StoreUnavailable:
+    return StoreUnavailable(f"only {replicas} of {most} replicas have it", reason="replicas")
+
+
+def _ours(error: Exception) -> StoreError:
+    failure = translate(error)
+    failure.__cause__ = error
+    return failure
