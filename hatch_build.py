@@ -1,4 +1,4 @@
-"""Compiles the modules that every request runs through, where a wheel is built."""
+"""Compiles what every request computes, where a wheel is built."""
 
 import sys
 from pathlib import Path

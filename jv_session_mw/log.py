@@ -141,8 +141,9 @@ class Log:
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
         encode, appended = self._codec.encode, edit.appended
+        values = cast("list[object]", fresh)  # an app may append what is no dict
         try:
-            for at, message in enumerate(fresh, len(edit.values)):
+            for at, message in enumerate(values, len(edit.values)):
                 appended.append(encode(message, f"messages[{at}]"))
         except UnsupportedValue as error:
             refused.append(error)

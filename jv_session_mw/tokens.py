@@ -1,11 +1,13 @@
 """From a request to the id it may use, and from an id to the headers that hand it out."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.resolvers import Header, Resolver
 
-RawHeaders = Sequence[tuple[bytes, bytes]]
+# Pairs, which a server may give as tuples or as lists. Source: ASGI specification, HTTP, "headers".
+RawHeaders = Sequence[Sequence[bytes]]
 
 
 class Presented:
@@ -44,7 +46,7 @@ class Tokens:
 
     def read(self, headers: RawHeaders) -> Presented:
         """Return what verifies. Nothing that a client sends makes this raise."""
-        by_name = dict(headers)
+        by_name = dict(cast("Sequence[tuple[bytes, bytes]]", headers))
         # As servers send them: each once and in lower case, which ASGI does not require.
         usual = len(by_name) == len(headers) and b"".join(by_name).islower()
         for carrier, resolver in self._resolvers:

@@ -1,5 +1,7 @@
 """The message log as a list: whatever is done to it is what is stored."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,20 @@ def test_what_is_appended_is_all_that_is_sent(handle: Handle) -> None:
     assert changes.appended == [CODEC.encode(say(3), "x")]
     assert (changes.replaced, changes.dropped, changes.cleared) == ({}, [], 0)
     assert handle.stored() == [say(0), say(1), say(2), say(3)]
+
+
+@pytest.mark.parametrize("value", ["a text", 5, None, ["a", 1], 1.5, True])
+def test_what_is_no_dict_is_kept_and_edited_like_one(handle: Handle, value: object) -> None:
+    cast("list[object]", handle.messages).append(value)
+    handle.commit()
+    again = Handle(handle.memory)
+    assert again.messages == [say(0), say(1), say(2), value]
+    again.messages.append(say(4))
+    again.commit()
+    del again.messages[3]
+    again.messages[0] = say("changed")
+    again.commit()
+    assert again.stored() == [say("changed"), say(1), say(2), say(4)]
 
 
 def test_extend_and_add_append(handle: Handle) -> None:

@@ -37,6 +37,11 @@ def test_the_names_of_headers_have_no_case() -> None:
         assert TOKENS.read([(name.title(), value) for name, value in headers]).id == "one"
 
 
+def test_a_server_may_give_headers_as_lists() -> None:
+    for headers in ([in_header(ONE)], [in_cookie(ONE), (b"accept", b"a"), (b"accept", b"b")]):
+        assert TOKENS.read([[*pair] for pair in headers]).id == "one"
+
+
 def test_a_header_that_comes_twice_is_read_twice() -> None:
     assert TOKENS.read([in_cookie("forged"), in_cookie(ONE)]).id == "one"
     assert TOKENS.read([in_cookie(ONE), in_cookie("forged")]).id == "one"
