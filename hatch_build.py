@@ -13,7 +13,7 @@ PACKAGE = "jv_session_mw"
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts compiled modules into a wheel, beside their sources.
+    """Puts the modules that `pyproject.toml` names into a wheel compiled, beside their sources.
 
     An editable install stays as it is, so that what is edited is what runs. Without a C compiler,
     or on another Python than CPython, the wheel is one of pure Python, which does the same.

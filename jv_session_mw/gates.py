@@ -10,12 +10,10 @@ from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
 from jv_session_mw.exchange import Exchange, Policy
 from jv_session_mw.held import HeldConversation
+from jv_session_mw.responses import is_last, is_stream, readable
 from jv_session_mw.tokens import Presented
 
 logger = logging.getLogger("jv_session_mw")
-
-NO_BODY = frozenset({204, 205, 304})
-CONTENT_LENGTH = b"content-length"
 
 
 class HttpExchange(Exchange):
@@ -37,12 +35,12 @@ class HttpExchange(Exchange):
         if self.failure is not None:
             return  # refused already: the app's own answer is not true any more
         if message["type"] == "http.response.start":
-            self._start = message
-            self._streams = _is_stream(message)
+            self._start = message = readable(message)
+            self._streams = is_stream(message)
             if self._streams:
                 await self._begin(message)
             return
-        start, last = self._start, self._is_last(message) and not self._ended
+        start, last = self._start, is_last(message, self._expects_trailers) and not self._ended
         if start is not None:
             await self._begin(start)
         elif last:
@@ -108,16 +106,6 @@ class HttpExchange(Exchange):
             # The client must not see the end of a turn that is not stored.
             self.failure = error
             raise
-
-    def _is_last(self, message: Message) -> bool:
-        kind = message["type"]
-        if kind == "http.response.trailers":
-            return not message.get("more_trailers", False)
-        if self._expects_trailers:
-            return False
-        if kind in ("http.response.body", "http.response.zerocopysend"):
-            return not message.get("more_body", False)
-        return bool(kind == "http.response.pathsend")
 
     def _needs_token(self, status: int) -> bool:
         conversation = self.conversation
@@ -197,12 +185,3 @@ class SocketExchange(Exchange):
             raise
         if not self.conversation.is_fresh():
             await self.conversation.refresh_ttl(self.deadline)
-
-
-def _is_stream(message: Message) -> bool:
-    if message["status"] in NO_BODY or message["status"] >= 300:
-        return False
-    headers = message.get("headers", ())
-    return CONTENT_LENGTH not in dict(headers) and all(
-        name.lower() != CONTENT_LENGTH for name, _ in headers
-    )

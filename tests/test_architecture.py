@@ -52,7 +52,16 @@ FLOORS: list[set[str]] = [
     },
     {"store"},
     {"build", "resolvers", "tokens", "access"},
-    {"refusals", "checkpoints", "exchange", "gates", "lifespan", "serving", "middleware"},
+    {
+        "responses",
+        "refusals",
+        "checkpoints",
+        "exchange",
+        "gates",
+        "lifespan",
+        "serving",
+        "middleware",
+    },
     {"cli"},
 ]
 ALLOWED = {

@@ -111,6 +111,19 @@ async def test_an_answer_without_a_body_goes_out_whole(
     assert await stored(store) == [{"mark": "kept"}]
 
 
+async def test_headers_that_can_be_read_only_once_arrive(store: ConversationStore) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        headers = ([name, b"here"] for name in (b"x-one", b"x-two"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(body())
+
+    exchange = await Exchange().run(around(handler, store))
+    sent = {name: value for name, value in exchange.sent[0]["headers"]}  # noqa: C416 - lists too
+    assert (sent[b"x-one"], sent[b"x-two"]) == (b"here", b"here")
+    assert exchange.token
+
+
 @pytest.mark.parametrize("way", ["raise", "cancel"])
 async def test_what_breaks_off_between_start_and_body_keeps_what_was_changed(
     store: ConversationStore, way: str

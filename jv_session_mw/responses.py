@@ -1,0 +1,36 @@
+"""What the messages of a response say of it. Source: ASGI specification, HTTP."""
+
+from starlette.types import Message
+
+NO_BODY = frozenset({204, 205, 304})
+CONTENT_LENGTH = b"content-length"
+
+
+def readable(start: Message) -> Message:
+    """Return *start* with headers that can be read more than once: an app may give any iterable."""
+    headers = start.get("headers", ())
+    if isinstance(headers, (list, tuple)):
+        return start
+    return {**start, "headers": list(headers)}
+
+
+def is_stream(start: Message) -> bool:
+    """Say whether the response that begins with *start* has a body of unknown length."""
+    if start["status"] in NO_BODY or start["status"] >= 300:
+        return False
+    headers = start.get("headers", ())
+    return CONTENT_LENGTH not in dict(headers) and all(
+        name.lower() != CONTENT_LENGTH for name, _ in headers
+    )
+
+
+def is_last(message: Message, expects_trailers: bool) -> bool:
+    """Say whether nothing comes after *message*, which is not the start of the response."""
+    kind = message["type"]
+    if kind == "http.response.trailers":
+        return not message.get("more_trailers", False)
+    if expects_trailers:
+        return False
+    if kind in ("http.response.body", "http.response.zerocopysend"):
+        return not message.get("more_body", False)
+    return bool(kind == "http.response.pathsend")
