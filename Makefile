@@ -48,10 +48,10 @@ clean: ## remove .venv, caches and built files
 SOURCES := $(shell find jv_session_mw integrations -name '*.py' -o -name '*.lua' -o -name '*.sql')
 
 # In an environment where nothing is yet, as a new user has it: what is not declared is not found.
-$(COMPILED)/.built: $(SOURCES) pyproject.toml hatch_build.py
+$(COMPILED)/.built: $(VENV)/pyvenv.cfg $(SOURCES) pyproject.toml hatch_build.py
 	@echo "Building the wheel into $(COMPILED) ..."
 	@rm -rf $(COMPILED)
-	@$(PYTHON) -m venv --clear build/bare
+	@$(BIN)/python -m venv --clear build/bare
 	@build/bare/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --target $(COMPILED) .
 	@ln -s $(addprefix ../../,$(BESIDE)) $(COMPILED)
 	@touch $@

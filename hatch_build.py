@@ -12,7 +12,7 @@ from setuptools.errors import BaseError, CCompilerError
 PACKAGE = "jv_session_mw"
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class CustomBuildHook(BuildHookInterface):
     """Puts the modules that `pyproject.toml` names into a wheel compiled, beside their sources.
 
     An editable install stays as it is, so that what is edited is what runs. Without a C compiler,
