@@ -1,5 +1,6 @@
 """One conversation's line to the backend: its key, its spans and its deadline."""
 
+from msgspec import Struct
 from opentelemetry.context import Context
 
 from jv_session_mw.backends.base import Backend
@@ -8,31 +9,21 @@ from jv_session_mw.deadline import Deadline
 from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 
-class Channel:
+class Channel(Struct, frozen=True):
     """Makes each store call of one conversation one span under the request's own span.
 
     *parent* is the context at the request's entry: a save may run in another task than the load,
     or under a span that a generator left open, and still belongs beside it.
     """
 
-    __slots__ = ("backend", "id", "key", "owner", "parent", "telemetry")
+    backend: Backend
+    telemetry: Telemetry
+    parent: Context
+    id: str
+    key: str
+    owner: str | None = None
 
-    def __init__(
-        self,
-        backend: Backend,
-        telemetry: Telemetry,
-        parent: Context,
-        id: str,
-        key: str,
-        *,
-        owner: str | None,
-    ) -> None:
-        self.backend = backend
-        self.telemetry = telemetry
-        self.parent = parent
-        self.id = id
-        self.key = key
-        self.owner = owner
+    __repr__ = object.__repr__  # an id has no place in a log
 
     def name_request(self) -> None:
         """Put the conversation's name in traces on the span that was current at the entry."""

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationConflict, ConversationGone, UnreadableConversation
@@ -21,7 +23,7 @@ class HasChannel(Protocol):
     def channel(self) -> Channel: ...
 
 
-class Commits:
+class Commits(Struct, eq=False):
     """Sends what the working copy collects, and lets it absorb what comes of it.
 
     Who is cancelled while it waits leaves a delta of unknown outcome. Whoever commits next sends
@@ -29,13 +31,10 @@ class Commits:
     A *follower* is told of each that was stored, once.
     """
 
-    __slots__ = ("_copy", "_lock", "closed", "follower")
-
-    def __init__(self, copy: WorkingCopy[Any]) -> None:
-        self.closed = False
-        self.follower: Follower | None = None
-        self._copy = copy
-        self._lock: asyncio.Lock | None = None  # most conversations are only read
+    _copy: WorkingCopy[Any]
+    closed: bool = False
+    follower: Follower | None = None
+    _lock: asyncio.Lock | None = None  # most conversations are only read
 
     @property
     def are_under_way(self) -> bool:

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import anyio
+from msgspec import Struct
 from starlette.types import Message, Send
 
 from jv_session_mw.checkpoints import Checkpoints
@@ -20,53 +21,37 @@ FINAL_COMMIT_SECONDS = 5.0
 DRAIN_EVERY = 0.5
 
 
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """What all exchanges of one middleware have in common.
 
     *seconds* is the deadline of the store work that it does by itself. Every *checkpoint_seconds*
     a stream is committed as far as it has come; 0 is never.
     """
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        inflight: InFlight,
-        *,
-        seconds: float,
-        commit_on_error: bool,
-        checkpoint_seconds: float,
-    ) -> None:
-        self.tokens = tokens
-        self.inflight = inflight
-        self.seconds = seconds
-        self.commit_on_error = commit_on_error
-        self.checkpoint_seconds = checkpoint_seconds
+    tokens: Tokens
+    inflight: InFlight
+    seconds: float
+    commit_on_error: bool
+    checkpoint_seconds: float
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """One request and its response, or one WebSocket, and the conversation that it has.
 
     It keeps its own reference to the conversation: the scope belongs to the app, which may put
     anything there. *presented* is what the client came with, *deadline* what is left of its time.
     """
 
+    policy: Policy
+    conversation: HeldConversation[Any]
+    presented: Presented
+    deadline: Deadline
+    forward: Send
     started: bool = False
     failure: SessionError | None = None
     _checkpoints: Checkpoints | None = None
 
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: HeldConversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        forward: Send,
-    ) -> None:
-        self.policy = policy
-        self.conversation = conversation
-        self.presented = presented
-        self.deadline = deadline
-        self.forward = forward
+    __repr__ = object.__repr__  # a token has no place in a log
 
     def begin_checkpoints(self) -> None:
         """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""

@@ -2,21 +2,18 @@
 
 import logging
 from contextlib import suppress
-from typing import Any
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive
 
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
-from jv_session_mw.exchange import Exchange, Policy
-from jv_session_mw.held import HeldConversation
+from jv_session_mw.exchange import Exchange
 from jv_session_mw.responses import is_last, is_stream, readable
-from jv_session_mw.tokens import Presented
 
 logger = logging.getLogger("jv_session_mw")
 
 
-class HttpExchange(Exchange):
+class HttpExchange(Exchange, eq=False):
     """Commits before the response starts, before its last byte, and after the app has ended.
 
     The start of a response of known length waits for the first of its body, as a server may let
@@ -121,28 +118,16 @@ class HttpExchange(Exchange):
         return self._streams or (conversation.handed_out and not conversation.touched)
 
 
-class SocketExchange(Exchange):
+class SocketExchange(Exchange, eq=False, kw_only=True):
     """Commits before each `receive()` that follows a message, and at the end.
 
     Each turn has a deadline of its own: a socket may be open for hours. What a turn's commit
     raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
     """
 
-    _in_turn: bool = False
+    take: Receive
     closed: bool = False
-
-    def __init__(
-        self,
-        policy: Policy,
-        conversation: HeldConversation[Any],
-        presented: Presented,
-        deadline: Deadline,
-        forward: Send,
-        *,
-        take: Receive,
-    ) -> None:
-        super().__init__(policy, conversation, presented, deadline, forward)
-        self._take = take
+    _in_turn: bool = False
 
     @property
     def is_half_done(self) -> bool:
@@ -160,7 +145,7 @@ class SocketExchange(Exchange):
     async def receive(self) -> Message:
         """End the turn that the last message began, then wait for the next one."""
         await self._end_turn()
-        message = await self._take()
+        message = await self.take()
         self._in_turn = message["type"] == "websocket.receive"
         if self._in_turn:
             self.begin_checkpoints()

@@ -72,8 +72,8 @@ class ConversationMiddleware:
         self._tracker = tracker
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)
         policy = Policy(
-            tokens,
-            self.store.inflight,
+            tokens=tokens,
+            inflight=self.store.inflight,
             seconds=self.store.deadline,
             commit_on_error=commit_on_error,
             checkpoint_seconds=every,
