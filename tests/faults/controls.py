@@ -4,12 +4,12 @@ import asyncio
 from typing import ClassVar, cast
 
 import pytest
+from redis import exceptions as redis_errors
 
 from jv_session_mw.backends.redis import batching, scripts
 from jv_session_mw.backends.redis import waiting as waitings
 from jv_session_mw.backends.redis.scripts import digest
 from jv_session_mw.backends.redis.waiting import Argument, Command, Reply, Waiting
-from jv_session_mw.errors import StoreUnavailable
 
 REMEMBERS = "if done then"
 
@@ -45,10 +45,9 @@ class Believing(asyncio.Future[Reply]):
         self._to.set_exception(error)
 
     def set_result(self, reply: Reply, /) -> None:
-        if self._fits is None or cast("list[Reply]", reply)[1] in self._fits:
-            self._to.set_result(reply)
-        else:
-            self._to.set_exception(StoreUnavailable("it was for another", reason="network"))
+        if self._fits and cast("list[Reply]", reply)[1] not in self._fits:
+            raise redis_errors.InvalidResponse("the reply is that of another kind of command")
+        self._to.set_result(reply)
 
 
 def without_tags(patch: pytest.MonkeyPatch) -> None:
