@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from mypy_extensions import mypyc_attr
 
-from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
+from jv_session_mw.errors import UnreadableConversation, UnsupportedValue, caused
 from jv_session_mw.tagging import tagged, untagged
 
 PLAIN = b"j1;"
@@ -77,11 +77,11 @@ class JsonCodec:
             if untagged(_decode(data)) == value:
                 return TAGGED + data
         except RecursionError as error:
-            raise UnsupportedValue(where, "it is nested too deeply, or contains itself") from error
+            failure = UnsupportedValue(where, "it is nested too deeply, or contains itself")
+            raise caused(failure, by=error)
         except (ValueError, ArithmeticError) as error:
-            raise UnsupportedValue(
-                where, f"it cannot be written and read again: {error}"
-            ) from error
+            failure = UnsupportedValue(where, f"it cannot be written and read again: {error}")
+            raise caused(failure, by=error)
         raise UnsupportedValue(where, f"{type(value).__qualname__} does not come back as it was")
 
     def decode(self, data: bytes, where: str) -> object:
@@ -92,7 +92,8 @@ class JsonCodec:
             value = _decode(data[HEADER_BYTES:])
             return value if plain else untagged(value)
         except UNREADABLE as error:
-            raise UnreadableConversation(where, "it is not the JSON it claims to be") from error
+            failure = UnreadableConversation(where, "it is not the JSON it claims to be")
+            raise caused(failure, by=error)
 
     def decode_all(self, items: Sequence[bytes], where: Callable[[int], str]) -> list[object]:
         try:

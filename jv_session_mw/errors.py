@@ -19,6 +19,7 @@ SessionError
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 WRITES_REFUSED = frozenset({"oom", "misconf", "readonly", "noreplicas"})
 
@@ -151,3 +152,16 @@ class TrackerUnavailable(TrackingError):
 
 class SchemaMissing(TrackingError):
     """The tracker's database has not the tables or functions of this version, or hides them."""
+
+
+Failure = TypeVar("Failure", bound=SessionError)
+
+
+def caused(failure: Failure, by: BaseException) -> Failure:
+    """Return *failure* with *by* as its cause, as `raise failure from by` would raise it.
+
+    For what is not raised where it is made, and for modules that are compiled, where `from` is
+    without effect.
+    """
+    failure.__cause__ = by
+    return failure

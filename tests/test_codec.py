@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import MsgspecError
 
 from jv_session_mw.codec import PLAIN, TAGGED, JsonCodec
 from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
@@ -161,6 +162,24 @@ def test_what_would_not_come_back_is_refused_by_its_path(value: object, field: s
     assert refused.value.field.startswith(field)
     assert refused.value.reason
     assert str(refused.value).startswith(field)
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [(10**5_000, ValueError), (Decimal("sNaN"), ArithmeticError), (nested(9_000), RecursionError)],
+    ids=["too long", "signalling", "too deep"],
+)
+def test_a_refusal_has_what_python_said_as_its_cause(value: object, cause: type[Exception]) -> None:
+    with pytest.raises(UnsupportedValue) as refused:
+        CODEC.encode(value, "state.x")
+    assert isinstance(refused.value.__cause__, cause)
+
+
+@pytest.mark.parametrize("data", [b"j1;{", b't1;{"$t":"decimal","v":"one"}'])
+def test_unreadable_data_has_what_the_reader_said_as_its_cause(data: bytes) -> None:
+    with pytest.raises(UnreadableConversation) as unreadable:
+        CODEC.decode(data, "state.x")
+    assert isinstance(unreadable.value.__cause__, (MsgspecError, ArithmeticError))
 
 
 @given(st.recursive(storable | st.floats() | st.text(st.characters()), st.lists, max_leaves=8))

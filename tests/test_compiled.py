@@ -39,6 +39,12 @@ def test_nothing_calls_itself(module: str) -> None:
                 assert itself not in {ast.unparse(call.func) for call in calls}
 
 
+def test_nothing_is_raised_from_a_cause(module: str) -> None:
+    # What comes after `from` is dropped: `caused` keeps it.
+    raises = (node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Raise))
+    assert [node.lineno for node in raises if node.cause is not None] == []
+
+
 def test_no_struct_has_options(module: str) -> None:
     # They are dropped, and what is frozen is so no more.
     for kind in ast.walk(tree_of(module)):

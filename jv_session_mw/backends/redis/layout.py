@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
-from jv_session_mw.errors import UnreadableConversation
+from jv_session_mw.errors import UnreadableConversation, caused
 
 LAYOUT = "3"
 FIELD = b"."
@@ -66,7 +66,8 @@ def _names_of(fields: tuple[bytes, ...]) -> list[str]:
     try:
         return [name[1:].decode() if name[:1] == FIELD else _NOT_OURS for name in fields]
     except UnicodeDecodeError as error:
-        raise UnreadableConversation("hash", "the name of a field is not UTF-8") from error
+        failure = UnreadableConversation("hash", "the name of a field is not UTF-8")
+        raise caused(failure, by=error)
 
 
 def edges(messages: Stretch) -> list[bytes]:

@@ -11,7 +11,7 @@ from redis import exceptions as redis_errors
 
 from jv_session_mw.backends.redis.failures import reason_of, translate
 from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
-from jv_session_mw.errors import StoreError, StoreUnavailable
+from jv_session_mw.errors import StoreUnavailable, caused
 
 Reply: TypeAlias = "bytes | int | Sequence[Reply] | None"
 Argument: TypeAlias = str | bytes | int
@@ -45,7 +45,7 @@ class Waiting(Struct):
 
     def fail(self, error: Exception) -> None:
         if not self.reply.done():
-            self.reply.set_exception(_ours(error))
+            self.reply.set_exception(caused(translate(error), by=error))
 
 
 Refused: TypeAlias = list[tuple[Waiting, redis_errors.ResponseError]]
@@ -97,9 +97,3 @@ class Answers:
 
 def too_few(replicas: object, most: object) -> StoreUnavailable:
     return StoreUnavailable(f"only {replicas} of {most} replicas have it", reason="replicas")
-
-
-def _ours(error: Exception) -> StoreError:
-    failure = translate(error)
-    failure.__cause__ = error
-    return failure

@@ -182,8 +182,9 @@ async def test_meta_that_is_lost_is_not_made_up(
 async def test_a_field_whose_name_is_not_text_stays(backend: RedisBackend, stored: Bytes) -> None:
     await create(backend)
     stored.do("HSET", HASH, b".\xff\xfe", b"1")
-    with pytest.raises(UnreadableConversation):
+    with pytest.raises(UnreadableConversation) as unreadable:
         await load(backend)
+    assert isinstance(unreadable.value.__cause__, UnicodeDecodeError)
     await commit(backend, sets(1, b=b"2"))
     assert stored.do("HGET", HASH, b".\xff\xfe") == b"1"
 
