@@ -136,7 +136,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
             self.started = True
-            message = self.with_token(message)
+            message = self.with_token(readable(message))
         elif message["type"] == "websocket.close":
             await self._end_turn()
             self.closed = True

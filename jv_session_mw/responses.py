@@ -7,7 +7,10 @@ CONTENT_LENGTH = b"content-length"
 
 
 def readable(start: Message) -> Message:
-    """Return *start* with headers that can be read more than once: an app may give any iterable."""
+    """Return *start* with headers that can be read more than once: an app may give any iterable.
+
+    The start of a response, or what accepts a WebSocket.
+    """
     headers = start.get("headers", ())
     if isinstance(headers, (list, tuple)):
         return start
