@@ -45,6 +45,13 @@ def test_nothing_is_raised_from_a_cause(module: str) -> None:
     assert [node.lineno for node in raises if node.cause is not None] == []
 
 
+def test_no_text_has_a_format(module: str) -> None:
+    # One part with a format lets every part of its f-string be made by `str.format`, for five times
+    # the price of the whole.
+    parts = (node for node in ast.walk(tree_of(module)) if isinstance(node, ast.FormattedValue))
+    assert [part.lineno for part in parts if part.format_spec or part.conversion != -1] == []
+
+
 def test_no_struct_has_options(module: str) -> None:
     # They are dropped, and what is frozen is so no more.
     for kind in ast.walk(tree_of(module)):

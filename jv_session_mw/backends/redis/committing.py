@@ -15,7 +15,7 @@ Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
 def head_of(changes: Changes) -> str:
     """Return the words of the head that `commit.lua` reads, after those of the rules."""
     return (
-        f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {changes.revive:d} "
+        f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {int(changes.revive)} "
         f"{changes.cleared} {len(changes.fields)} {len(changes.removed)} {len(changes.appended)} "
         f"{len(changes.replaced)} {len(changes.dropped)}"
     )
