@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import chain
 
 from msgspec import Struct
 
@@ -75,15 +74,15 @@ def stretch_of(entry: Entry, before: int, count: int) -> Stretch:
 
 def weight(snapshot: Snapshot) -> int:
     """Return the bytes that *snapshot* takes, by estimate."""
-    fields, messages = snapshot.fields, snapshot.messages.values
-    items = chain(fields, fields.values(), messages)
-    overhead = ITEM_OVERHEAD_BYTES * (len(fields) + len(messages))
-    return ENTRY_OVERHEAD_BYTES + overhead + sum(map(len, items))
+    fields = snapshot.fields
+    names_and_values = sum(len(name) + len(data) for name, data in fields.items())
+    overhead = ENTRY_OVERHEAD_BYTES + ITEM_OVERHEAD_BYTES * len(fields)
+    return overhead + names_and_values + size_of(snapshot.messages.values)
 
 
 def size_of(messages: Sequence[bytes]) -> int:
     """Return the bytes that *messages* take, by the same estimate."""
-    return ITEM_OVERHEAD_BYTES * len(messages) + sum(map(len, messages))
+    return ITEM_OVERHEAD_BYTES * len(messages) + sum(len(message) for message in messages)
 
 
 def conflicts(entry: Entry, changes: Changes) -> list[str]:
