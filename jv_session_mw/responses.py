@@ -21,10 +21,7 @@ def is_stream(start: Message) -> bool:
     """Say whether the response that begins with *start* has a body of unknown length."""
     if start["status"] in NO_BODY or start["status"] >= 300:
         return False
-    headers = start.get("headers", ())
-    return CONTENT_LENGTH not in dict(headers) and all(
-        name.lower() != CONTENT_LENGTH for name, _ in headers
-    )
+    return all(name.lower() != CONTENT_LENGTH for name, _ in start.get("headers", ()))
 
 
 def is_last(message: Message, expects_trailers: bool) -> bool:
