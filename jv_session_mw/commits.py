@@ -45,7 +45,8 @@ class Commits(Struct, eq=False):
         copy, lock = self._copy, self._lock
         if lock is None:
             lock = self._lock = asyncio.Lock()
-        async with lock:
+        await lock.acquire()
+        try:
             while True:
                 again = copy.is_unsure
                 delta = None if self.closed else copy.collect()
@@ -58,6 +59,8 @@ class Commits(Struct, eq=False):
                     raise delta.refused[0]
                 if not again:
                     return
+        finally:
+            lock.release()
 
     async def settled(self) -> None:
         """Return when no commit is under way."""
