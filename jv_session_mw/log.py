@@ -1,7 +1,8 @@
 """The message log as it is stored, and what makes it the list that the app left."""
 
 import weakref
-from typing import cast
+from collections.abc import Callable
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -12,6 +13,9 @@ from jv_session_mw.fingerprint import fingerprint
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.succession import extended
+
+# What is here, without that being a look: past the `__getitem__` of `Messages`.
+_held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem__)  # pyright: ignore[reportUnknownMemberType]
 
 
 class LogEdit(Struct):
@@ -81,12 +85,15 @@ class Log:
         if not count:  # there was nothing to clear, and it shall stay that way
             self._clears = messages.clears
         if not self._begins_as_it_was(messages):
-            edit, fresh = self._edited(messages.held(), changes, refused)
+            edit, fresh = self._edited(_held(messages, slice(None)), changes, refused)
         elif len(messages) == count:
             return None
         else:
-            edit, fresh = LogEdit(count, self._clears, self.entries), messages.held(count)
-            edit.values, edit.print = messages.held(0, count), self._print
+            edit, fresh = (
+                LogEdit(count, self._clears, self.entries),
+                _held(messages, slice(count, None)),
+            )
+            edit.values, edit.print = _held(messages, slice(count)), self._print
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
         return edit
@@ -110,9 +117,12 @@ class Log:
             return False
         if unlooked is None:
             now = self._whole_print()
-            return now is not None and fingerprint(messages.held(0, count)) == now
+            return now is not None and fingerprint(_held(messages, slice(count))) == now
         unchanged = len(unlooked)
-        return unchanged == count or fingerprint(messages.held(unchanged, count)) == self._print
+        return (
+            unchanged == count
+            or fingerprint(_held(messages, slice(unchanged, count))) == self._print
+        )
 
     def _whole_print(self) -> bytes | None:
         """Return the fingerprint of all, once somebody has looked at the loaded ones."""

@@ -32,7 +32,7 @@ class Messages(list[Message]):
     __slots__ = ("_source", "before", "clears", "unlooked", "unseen")
 
     def __init__(self, messages: list[Message], unseen: int, source: "weakref.ref[Source]") -> None:
-        super().__init__(messages)
+        self.extend(messages)
         self.unseen = unseen
         self.clears = 0
         self.unlooked: list[Message] | None = messages
@@ -82,10 +82,6 @@ class Messages(list[Message]):
         if self.unlooked is not None:
             self.before = fingerprint(self.unlooked)
             self.unlooked = None
-
-    def held(self, start: int = 0, stop: int | None = None) -> list[Message]:
-        """Return what is here, without that being a look."""
-        return super().__getitem__(slice(start, stop))
 
     def __iter__(self) -> Iterator[Message]:
         self.look()
