@@ -6,7 +6,7 @@ somebody else or by a newer version, and is refused rather than guessed at.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from mypy_extensions import mypyc_attr
@@ -14,14 +14,14 @@ from mypy_extensions import mypyc_attr
 from jv_session_mw.errors import UnreadableConversation, UnsupportedValue, caused
 from jv_session_mw.tagging import tagged, untagged
 
-PLAIN = b"j1;"
-TAGGED = b"t1;"
-HEADERS = (PLAIN, TAGGED)
-HEADER_BYTES = 3
-FOREIGN = "it was written by another codec or version"
+PLAIN: Final = b"j1;"
+TAGGED: Final = b"t1;"
+HEADERS: Final = (PLAIN, TAGGED)
+HEADER_BYTES: Final = 3
+FOREIGN: Final = "it was written by another codec or version"
 
 # What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
-UNREADABLE = (
+UNREADABLE: Final = (
     msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError,
     RecursionError,
 )  # fmt: skip
@@ -97,7 +97,7 @@ class JsonCodec:
 
     def decode_all(self, items: Sequence[bytes], where: Callable[[int], str]) -> list[object]:
         try:
-            plain = [_decode(item[HEADER_BYTES:]) for item in items if item[:HEADER_BYTES] == PLAIN]
+            plain = [_decode(item[HEADER_BYTES:]) for item in items if item.startswith(PLAIN)]
             if len(plain) == len(items):
                 return plain
         except UNREADABLE:
@@ -118,5 +118,5 @@ class JsonCodec:
         return data.startswith(HEADERS)
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode

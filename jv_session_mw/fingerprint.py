@@ -2,16 +2,16 @@
 
 import marshal
 from collections.abc import Callable, Mapping
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 # From version 3 on the bytes depend on who else holds the values.
-VERSION = 2
-_dumps = cast("Callable[[object, int], bytes]", marshal.dumps)
-_loads = cast("Callable[[bytes], object]", marshal.loads)
-_HEAD = len(_dumps([], VERSION))
+VERSION: Final = 2
+_dumps: Final = cast("Callable[[object, int], bytes]", marshal.dumps)
+_loads: Final = cast("Callable[[bytes], object]", marshal.loads)
+_HEAD: Final = len(_dumps([], VERSION))
 
 
 def fingerprint(values: list[T]) -> bytes | None:

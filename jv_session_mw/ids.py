@@ -6,15 +6,15 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from itsdangerous import BadData, TimestampSigner
 
 from jv_session_mw.errors import ConfigurationError
 
-CLOCK_SKEW_SECONDS = 60
-MAX_TOKEN_LENGTH = 512
-REMEMBERED_TOKENS = 4096
+CLOCK_SKEW_SECONDS: Final = 60
+MAX_TOKEN_LENGTH: Final = 512
+REMEMBERED_TOKENS: Final = 4096
 
 
 class Identity(NamedTuple):

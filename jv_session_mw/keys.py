@@ -2,14 +2,15 @@
 
 import hashlib
 import re
+from typing import Final
 from urllib.parse import quote, unquote
 
-MAX_LENGTH = 200
-EMPTY = "%"
-HASHED = "%%"
-SEPARATOR = "~"
+MAX_LENGTH: Final = 200
+EMPTY: Final = "%"
+HASHED: Final = "%%"
+SEPARATOR: Final = "~"
 
-_AS_IT_IS = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LENGTH}}}")
+_AS_IT_IS: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LENGTH}}}")
 
 
 def encode_key(id: str, owner: str | None = None) -> str:

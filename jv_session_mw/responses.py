@@ -1,9 +1,11 @@
 """What the messages of a response say of it. Source: ASGI specification, HTTP."""
 
+from typing import Final
+
 from starlette.types import Message
 
-NO_BODY = frozenset({204, 205, 304})
-CONTENT_LENGTH = b"content-length"
+NO_BODY: Final = frozenset({204, 205, 304})
+CONTENT_LENGTH: Final = b"content-length"
 
 
 def readable(start: Message) -> Message:

@@ -1,7 +1,7 @@
 """From a request to the id it may use, and from an id to the headers that hand it out."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.resolvers import Header, Resolver
@@ -29,7 +29,7 @@ class Presented:
         self.stale = stale
 
 
-NOTHING = Presented()
+NOTHING: Final = Presented()
 
 
 class Tokens:

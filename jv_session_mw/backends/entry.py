@@ -2,15 +2,16 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
 
-REMEMBERED_COMMITS = 8
-ENTRY_OVERHEAD_BYTES = 600
-ITEM_OVERHEAD_BYTES = 120
-ELSEWHERE = 2**40  # no log has as many messages
+REMEMBERED_COMMITS: Final = 8
+ENTRY_OVERHEAD_BYTES: Final = 600
+ITEM_OVERHEAD_BYTES: Final = 120
+ELSEWHERE: Final = 2**40  # no log has as many messages
 
 
 class Entry(Struct):

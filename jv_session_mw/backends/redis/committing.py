@@ -1,12 +1,13 @@
 """A commit as `commit.lua` takes it, and what it answers."""
 
 import hashlib
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from jv_session_mw.backends.redis.waiting import Argument, Reply
 from jv_session_mw.changes import GONE, Changes, Outcome
 
-FEW_BYTES = DIGEST_DIGITS = 16
+FEW_BYTES: Final = 16
+DIGEST_DIGITS: Final = 16
 
 # What `commit.lua` answers, unless the conversation is gone; after it come the conflicts.
 Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]

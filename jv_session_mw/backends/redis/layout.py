@@ -6,20 +6,20 @@ hash tag: all three live in one Cluster slot.
 """
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
 from jv_session_mw.errors import UnreadableConversation, caused
 
-LAYOUT = "3"
-FIELD = b"."
-DIGITS = 15  # what a number of Lua holds exactly
+LAYOUT: Final = "3"
+FIELD: Final = b"."
+DIGITS: Final = 15  # what a number of Lua holds exactly
 
 # What `load.lua` answers where there is something: a tag, 'found' or 'same', what remains of the
 # TTL, the length of the log, version, creation, birth, the other fields, and the elements.
 Found: TypeAlias = tuple[bytes, bytes, int, int, int, int, bytes, list[bytes], list[bytes]]
 
-_NOT_OURS = chr(0xDC80)  # which the UTF-8 of a name can never become
+_NOT_OURS: Final = chr(0xDC80)  # which the UTF-8 of a name can never become
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:

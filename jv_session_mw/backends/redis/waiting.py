@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import hiredis
 from msgspec import Struct
@@ -17,9 +17,9 @@ Reply: TypeAlias = "bytes | int | Sequence[Reply] | None"
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
 
-pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
+pack: Final = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
 
-DURABLE = frozenset({COMMIT, DELETE})
+DURABLE: Final = frozenset({COMMIT, DELETE})
 
 
 class Waiting(Struct):
