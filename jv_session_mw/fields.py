@@ -38,7 +38,7 @@ class Fields(Generic[S]):
         self._kind = kind
         self._stored = stored
         values = codec.decode_all(list(stored.values()), lambda at: f"state.{list(stored)[at]}")
-        self.state = kind.build(dict(zip(stored, values, strict=True)))
+        self.state = kind.build({name: values[at] for at, name in enumerate(stored)})
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = _named(kind.explode(self.state))
         whole = print_of(now)

@@ -158,9 +158,9 @@ class RedisBackend:
         No other command on that connection had the same: a connection that is one reply ahead or
         behind would give every request somebody else's conversation, and is found out.
         """
-        tag, names = next(self._tags), redis_keys(self._prefix, key)
+        tag, names = str(next(self._tags)), redis_keys(self._prefix, key)
         command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *values)
-        return self._current().send(command, timeout, b"%d" % tag)
+        return self._current().send(command, timeout, tag.encode())
 
     def _current(self) -> Line:
         line, loop = self._line, get_running_loop()

@@ -47,7 +47,7 @@ def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
     _, _, ttl_ms, total, version, created_ms, birth, pairs, _ = found
     names = _names_of(tuple(pairs[::2]))
-    fields = dict(zip(names, pairs[1::2], strict=True))
+    fields = {name: pairs[2 * at + 1] for at, name in enumerate(names)}
     fields.pop(_NOT_OURS, None)
     return Snapshot(
         version,
