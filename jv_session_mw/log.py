@@ -38,10 +38,11 @@ class Log:
     """The entries that were loaded, and the list that was made of them for the app.
 
     `_print` is the fingerprint of the messages as they are stored, but for those loaded ones that
-    nobody has looked at: they are what they were as long as they are in their places.
+    nobody has looked at: they are what they were as long as they are in their places. `_end` is the
+    highest number of what may be stored, which need not be here, and 0 when nothing is.
     """
 
-    __slots__ = ("_clears", "_codec", "_print", "_values", "entries", "messages")
+    __slots__ = ("_clears", "_codec", "_end", "_print", "_values", "entries", "messages")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Log:
     ) -> None:
         self._codec = codec
         self._clears = 0
+        self._end = entries.numbers[-1] if entries else 0
         self.entries = entries
         self._values = _decode(codec, entries)
         self._print: bytes | None = b""
@@ -82,7 +84,7 @@ class Log:
         appended after it, so that the order stays. Raises `UnsupportedEdit`.
         """
         messages, count = self.messages, len(self._values)
-        if not count:  # there was nothing to clear, and it shall stay that way
+        if not self._end:  # there was nothing to clear, and it shall stay that way
             self._clears = messages.clears
         if not self._begins_as_it_was(messages):
             edit, fresh = self._edited(_held(messages, slice(None)), changes, refused)
@@ -109,20 +111,23 @@ class Log:
             stored = self.entries[:meanwhile] + stored
             values, print = self._values[:meanwhile] + values, None
         self.entries, self._values, self._print = stored, values, print
+        if stored:
+            self._end = stored.numbers[-1]
+        elif not self.messages.unseen and self.messages.clears == edit.clears:
+            self._end = 0
         self._clears = edit.clears
 
     def _begins_as_it_was(self, messages: Messages) -> bool:
         count, unlooked = len(self._values), messages.unlooked
         if messages.clears != self._clears or len(messages) < count:
             return False
-        if unlooked is None:
-            now = self._whole_print()
-            return now is not None and fingerprint(_held(messages, slice(count))) == now
-        unchanged = len(unlooked)
-        return (
-            unchanged == count
-            or fingerprint(_held(messages, slice(unchanged, count))) == self._print
-        )
+        unchanged = 0 if unlooked is None else len(unlooked)
+        if unchanged == count:
+            return True
+        stored = self._whole_print() if unlooked is None else self._print
+        if stored is None:  # no two of what is not plain are known to be one
+            return False
+        return fingerprint(_held(messages, slice(unchanged, count))) == stored
 
     def _whole_print(self) -> bytes | None:
         """Return the fingerprint of all, once somebody has looked at the loaded ones."""
@@ -138,8 +143,8 @@ class Log:
         self._whole_print()
         edit = LogEdit(len(self._values), self.messages.clears)
         entries, values = list(self.entries), self._values
-        if self.messages.clears > self._clears and entries:
-            changes.cleared = entries[-1][0]
+        if self.messages.clears > self._clears and self._end:
+            changes.cleared = self._end
             entries, values = [], []
         rewriting = Rewriting(self._codec, entries, values, changes)
         fresh = rewriting.walk(messages)
