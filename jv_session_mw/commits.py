@@ -40,11 +40,16 @@ class Commits(Struct, eq=False):
     def are_under_way(self) -> bool:
         return self._lock is not None and self._lock.locked()
 
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Held by whoever commits, or changes what commits rest on."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
     async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
         """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
-        copy, lock = self._copy, self._lock
-        if lock is None:
-            lock = self._lock = asyncio.Lock()
+        copy, lock = self._copy, self.lock
         await lock.acquire()
         try:
             while True:

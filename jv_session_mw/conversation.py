@@ -117,12 +117,8 @@ class Conversation(HeldConversation[S], Generic[S]):
 
         State and messages handed out before are no longer looked at: take them anew.
         """
-        await self._commits.settled()
-        snapshot = await self.channel.load(self._terms.window, self._time())
-        if not snapshot.version:
-            raise ConversationGone
-        self._copy.rebase(snapshot)
-        self.is_loaded = True
+        async with self._commits.lock:
+            await self._load_anew()
 
     async def delete(self) -> None:
         """Delete it, now and for good: no request in flight can bring it back.
@@ -157,14 +153,15 @@ class Conversation(HeldConversation[S], Generic[S]):
         await self.commit(self._time())
         owner = self.owner if owner is None else owner
         new = self._terms.channel(ids.mint(), owner, self._parent)
-        if self.version:
-            await move(self.channel, new, self._terms.seconds)
-            follower = self._commits.follower
-            if follower is not None:
-                follower.moved((self.channel.id, self.owner), (new.id, owner))
-        self._id, self._channel, self.owner, self.known = new.id, new, owner, False
-        if self.version:
-            await self.reload()
+        async with self._commits.lock:
+            if self.version:
+                await move(self.channel, new, self._terms.seconds)
+                follower = self._commits.follower
+                if follower is not None:
+                    follower.moved((self.channel.id, self.owner), (new.id, owner))
+            self._id, self._channel, self.owner, self.known = new.id, new, owner, False
+            if self.version:
+                await self._load_anew()
 
     async def resume(self, id: str) -> None:
         """Go on with another conversation of the same owner, as from a list of sessions.
@@ -179,10 +176,11 @@ class Conversation(HeldConversation[S], Generic[S]):
         """
         self._require_loaded()
         await self.commit(self._time())
-        follower = self._commits.follower
-        channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)
-        self._copy.rebase(snapshot)
-        self._replies.clear()
-        self._commits.closed = False  # the one that is left may have been deleted
-        self._id, self._channel, self.known = id, channel, False
-        self.is_new, self.asked_for_id = False, True
+        async with self._commits.lock:
+            follower = self._commits.follower
+            channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)
+            self._copy.rebase(snapshot)
+            self._replies.clear()
+            self._commits.closed = False  # the one that is left may have been deleted
+            self._id, self._channel, self.known = id, channel, False
+            self.is_new, self.asked_for_id = False, True

@@ -14,7 +14,7 @@ from jv_session_mw.changes import MISSING, Snapshot
 from jv_session_mw.channel import Channel
 from jv_session_mw.commits import Commits, leniently, strictly
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationNotLoaded, StoreUnavailable
+from jv_session_mw.errors import ConversationGone, ConversationNotLoaded, StoreUnavailable
 from jv_session_mw.follower import Follower
 from jv_session_mw.messages import Message
 from jv_session_mw.reply import Reply
@@ -92,6 +92,16 @@ class HeldConversation(Generic[S]):
         self._copy.rebase(snapshot)
         self.is_new = not snapshot.version and not snapshot.fallback
         self.is_loaded = True
+
+    async def _load_anew(self) -> None:
+        """Load what is stored now, while nothing is committed; raises `ConversationGone`."""
+        snapshot = await self.channel.load(self._terms.window, self._time())
+        if not snapshot.version:
+            raise ConversationGone
+        self._copy.rebase(snapshot)
+        self.is_loaded = True
+        for reply in self._replies:
+            reply.go_on_in(self._copy.messages)
 
     @property
     def may_be_unsaved(self) -> bool:

@@ -51,6 +51,12 @@ class Reply:
             self.message.update(content=self.text, **INTERRUPTED)
             self._place(self.message)
 
+    def go_on_in(self, messages: list[Message]) -> None:
+        """Let the end change what a checkpoint has stored, now that *messages* are loaded anew."""
+        if INTERRUPTED.items() <= self.message.items():
+            stored = (held for held in reversed(messages) if held == self.message)
+            self.message = next(stored, self.message)
+
     def __enter__(self) -> Self:
         return self
 

@@ -97,6 +97,29 @@ async def test_a_checkpoint_takes_the_state_along_and_none_comes_after_the_end(
     assert await stored(store) == [{"step": 2}]
 
 
+@pytest.mark.parametrize("how", ["reload", "rotate"])
+async def test_an_answer_whose_conversation_is_loaded_anew_after_a_checkpoint_is_stored_once(
+    store: ConversationStore, how: str
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.messages.append({"role": "user", "content": "?"})
+        await send(start())
+        async with conversation.reply() as reply:
+            reply.write("Good ")
+            await send(body(b"Good ", more=True))
+            await eventually_stored(store, lambda messages: "interrupted" in messages[-1])
+            await (conversation.reload() if how == "reload" else conversation.rotate())
+            reply.write("day")
+        await send(body(b"day"))
+
+    await Exchange().run(around(handler, store, checkpoint_seconds=OFTEN))
+    [whole] = [found for found in await stored(store) if found]
+    assert whole["messages"] == [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "Good day"},
+    ]
+
+
 async def test_a_deleted_conversation_has_no_more_checkpoints(store: ConversationStore) -> None:
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         conversation.state["step"] = 1
