@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, StatusCode, TracerProvider
 
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.gauges import Gauged, watch
+from jv_session_mw.lateness import waited
 from jv_session_mw.version import __version__
 
 NAME = "jv_session_mw"
@@ -187,8 +188,7 @@ class Current(NamedTuple):
 class StoreCall:
     """The clock around one store call; its time is charged to the request's deadline.
 
-    That is all there is where nobody observes it. It is charged also when the call fails or is
-    cancelled.
+    That is all there is where nobody observes it. A call that fails or is cancelled is charged too.
     """
 
     __slots__ = ("_deadline", "_started", "result")
@@ -210,7 +210,7 @@ class StoreCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._deadline.left -= perf_counter() - self._started
+        self._deadline.left -= waited(perf_counter() - self._started)
 
     def finished(self, result: str, version: int, ttl_ms: int) -> None:
         """Say what came of the call."""
@@ -255,7 +255,7 @@ class ObservedCall(StoreCall):
         traceback: TracebackType | None,
     ) -> None:
         seconds = perf_counter() - self._started
-        self._deadline.left -= seconds
+        self._deadline.left -= waited(seconds)
         failure = "" if kind is None else f"{kind.__module__}.{kind.__qualname__}"
         if self._current is not None:
             self._end(self._current, kind, failure)

@@ -22,10 +22,12 @@ from jv_session_mw.backends.redis.waiting import (
 )
 from jv_session_mw.backends.redis.wire import PlainWire, WatchedWire, Wire, is_watched
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.lateness import lateness_of
 
 LANES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
+TICK_SECONDS = 0.005
 STALL_SECONDS = 0.02
 SECONDS_BETWEEN_REDIALS = 1.0
 # Exactly these: a wrong password or a full server is no better the second time.
@@ -65,7 +67,9 @@ class Batcher:
         self._idle: list[Wire] = []
         self._redialed = -math.inf
         self._starting = 0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._lateness = lateness_of(self.loop)
+        self._tick: asyncio.TimerHandle | None = None
+        self._is_quiet = False
         self._due = math.inf
 
     def send(self, command: Command, timeout: float, tag: bytes = b"") -> asyncio.Future[Reply]:
@@ -79,10 +83,11 @@ class Batcher:
         if len(queue) >= MAX_WAITING:
             raise StoreUnavailable("too many store calls are waiting", reason="overload")
         reply: asyncio.Future[Reply] = loop.create_future()
-        due = loop.time() + timeout
+        due = self._lateness.now() + timeout
         queue.append(waiting(command, reply, timeout, due, tag))
-        if due < self._due:
-            self._set_alarm(due)
+        self._due = min(self._due, due)
+        if self._tick is None or timeout < TICK_SECONDS:
+            self._set_tick(min(timeout, TICK_SECONDS))
         if len(queue) > self._starting * DEPTH:
             self._open_lane()
         return reply
@@ -105,27 +110,36 @@ class Batcher:
         for wire in self._idle:
             await wire.close()
         self._idle.clear()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
 
-    def _set_alarm(self, due: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._due = due
-        self._alarm = self.loop.call_at(due, self._give_up, due)
+    def _set_tick(self, seconds: float = TICK_SECONDS) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        self._tick = self.loop.call_later(seconds, self._look_at_clock)
+        self._lateness.expect(seconds)
+
+    def _look_at_clock(self) -> None:
+        """End what is due, in ticks as long as anything is under way, and for one tick more.
+
+        A timer for each command would cost as much as sending it, and could not tell a silent
+        server from this process having been too busy to read what it has said.
+        """
+        self._lateness.note()
+        now = self._lateness.now()
+        if self._due <= now:
+            self._give_up(now)
+        was_quiet, self._is_quiet = self._is_quiet, not (self._waiting or self._under_way)
+        if not (was_quiet and self._is_quiet):
+            self._set_tick()
+            return
+        self._tick, self._due = None, math.inf
+        self._lateness.expect(math.inf)
 
     def _give_up(self, now: float) -> None:
-        """End what is due by *now*, and set the alarm for what is due next.
-
-        One alarm is set at a time, because a timer for each command costs as much as sending it.
-        """
-        late = self.loop.time() - self._due
-        if now == self._due and late > STALL_SECONDS:
-            # This process itself stood still, for a garbage collection or want of a CPU: the reply
-            # may be there, and nobody had the time to read it.
-            self._alarm = self.loop.call_later(STALL_SECONDS, self._give_up, now + late)
-            return
-        due = math.inf
+        """End what is due by *now*, and find out what is due next."""
+        self._due = math.inf
         for one in itertools.chain(self._waiting, *self._under_way.values()):
             if one.reply.done():
                 continue
@@ -133,10 +147,7 @@ class Batcher:
                 message = f"no reply within {one.timeout:.3f} s"
                 one.reply.set_exception(StoreUnavailable(message, reason="timeout"))
             else:
-                due = min(due, one.due)
-        self._alarm, self._due = None, math.inf
-        if due < math.inf:
-            self._set_alarm(due)
+                self._due = min(self._due, one.due)
 
     def _open_lane(self) -> None:
         """Open one more lane, if there may be one and more waits than those starting will take."""

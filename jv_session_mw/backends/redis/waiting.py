@@ -25,9 +25,9 @@ DURABLE: Final = frozenset({COMMIT, DELETE})
 class Waiting(Struct):
     """A command, as it was given and as it is sent, and whoever waits for its reply.
 
-    *timeout* is in seconds, and over at the moment *due* of the event loop's clock. *context* is
-    that of the request, so that a span made on its behalf has a parent in its trace. A reply to a
-    command with a *tag* begins with it.
+    *timeout* is in seconds, and over at the moment *due* by the clock of the loop's `Lateness`.
+    *context* is that of the request, so that a span made on its behalf has a parent in its trace. A
+    reply to a command with a *tag* begins with it.
     """
 
     command: Command

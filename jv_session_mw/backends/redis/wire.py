@@ -10,6 +10,7 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 
 from jv_session_mw.backends.redis.waiting import Answers, Command, Refused, Reply, Waiting, pack
+from jv_session_mw.lateness import lateness_of
 
 
 class Wire(Protocol):
@@ -114,5 +115,5 @@ def _wait(replicas: int, batch: Sequence[Waiting]) -> Command | None:
     durable = [waiting.due for waiting in batch if waiting.is_durable]
     if not durable:
         return None
-    seconds = min(durable) - asyncio.get_running_loop().time()
+    seconds = min(durable) - lateness_of(asyncio.get_running_loop()).now()
     return ("WAIT", replicas, max(1, round(seconds * 1000)))

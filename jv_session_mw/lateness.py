@@ -1,0 +1,83 @@
+"""By how much an event loop runs late: time in which nobody could have read a reply."""
+
+import asyncio
+import math
+from collections import deque
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+TOLERATED_SECONDS = 0.002
+SHARE_LEFT = 0.1
+REMEMBERED = 1_000
+QUICK_SECONDS = 0.01  # too little for its share of lateness to be worth a look
+
+
+class Lateness:
+    """What one event loop spends on other things, as timers find that come too late.
+
+    Whoever waits for a reply sets such timers, tells of each by `expect()`, and calls `note()` from
+    it. A time-out by `now()` nearly stands still while the loop is late: a store is not away where
+    this process was busy, was stopped, or had no CPU. A tenth of that time counts all the same, so
+    that a server which is silent is found out by a process that is always busy too.
+    """
+
+    __slots__ = ("_due", "_lost", "_lost_at", "_since")
+
+    def __init__(self) -> None:
+        self._due = math.inf
+        self._since = 0.0
+        self._lost = 0.0
+        self._lost_at: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
+
+    def now(self) -> float:
+        """Return the seconds of a clock that nearly stands still while the loop is late."""
+        return monotonic() - self._lost
+
+    def expect(self, seconds: float) -> None:
+        """Note that a timer is set that is due in so many seconds; inf is none."""
+        now = monotonic()
+        self._since, self._due = max(now, self._since), now + seconds
+
+    def note(self) -> None:
+        """Note that the timer that was expected has come."""
+        now = monotonic()
+        lost = self._lost_by(now)
+        if lost:
+            self._lost += lost
+            self._lost_at.append((now, lost))
+        self._since, self._due = now, math.inf
+
+    def within(self, seconds: float) -> float:
+        """Return how many of the last *seconds* were lost to lateness."""
+        now = monotonic()
+        since, total = now - seconds, min(seconds, self._lost_by(now))
+        for at, lost in reversed(self._lost_at):
+            if at <= since:
+                break
+            total += min(lost, at - since)
+        return total
+
+    def _lost_by(self, now: float) -> float:
+        """Return what is lost since the last timer, if the next one should have come."""
+        if now - self._due <= TOLERATED_SECONDS:
+            return 0.0
+        taken = now - self._since
+        return taken - min(self._due - self._since, taken * SHARE_LEFT)
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Lateness] = WeakKeyDictionary()
+
+
+def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
+    """Return the one of *loop*."""
+    found = _of_loops.get(loop)
+    if found is None:
+        found = _of_loops[loop] = Lateness()
+    return found
+
+
+def waited(seconds: float) -> float:
+    """Return how much of the last *seconds* was spent on waiting, rather than on being late."""
+    if seconds <= QUICK_SECONDS:
+        return seconds
+    return seconds - lateness_of(asyncio.get_running_loop()).within(seconds)

@@ -1,0 +1,94 @@
+"""Time in which nobody could have read a reply is not held against the server."""
+
+import math
+
+import pytest
+
+from jv_session_mw import lateness
+from jv_session_mw.lateness import Lateness
+
+TICK = 0.005
+
+
+class Clock:
+    """A monotonic clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(lateness, "monotonic", clock)
+    return clock
+
+
+def tick(subject: Lateness, clock: Clock, after: float) -> None:
+    """Set a timer, and let it come *after* so many seconds."""
+    subject.expect(TICK)
+    clock.now += after
+    subject.note()
+
+
+def test_time_passes_while_timers_come_when_they_are_due(clock: Clock) -> None:
+    subject = Lateness()
+    began = subject.now()
+    for _ in range(100):
+        tick(subject, clock, TICK + 0.001)
+    assert subject.now() - began == pytest.approx(0.6)
+    assert subject.within(0.6) == 0
+
+
+def test_a_standstill_counts_as_the_time_until_the_next_timer(clock: Clock) -> None:
+    subject = Lateness()
+    began = subject.now()
+    tick(subject, clock, 10.0)
+    assert subject.now() - began == pytest.approx(TICK)
+    assert subject.within(20.0) == pytest.approx(10.0 - TICK)
+    assert subject.within(4.0) == pytest.approx(4.0)
+
+
+def test_a_tenth_of_the_time_of_a_busy_process_counts(clock: Clock) -> None:
+    subject = Lateness()
+    began = subject.now()
+    for _ in range(100):
+        tick(subject, clock, 0.02)
+    assert subject.now() - began == pytest.approx(0.2)
+
+
+def test_whoever_asks_before_a_timer_that_is_late_is_told_of_it(clock: Clock) -> None:
+    subject = Lateness()
+    subject.expect(TICK)
+    clock.now += 1.0
+    assert subject.within(2.0) == pytest.approx(1.0 - TICK)
+    assert subject.within(2.0) == pytest.approx(1.0 - TICK)
+    subject.note()
+    assert subject.within(2.0) == pytest.approx(1.0 - TICK)
+
+
+def test_two_that_wait_in_one_loop_do_not_count_one_standstill_twice(clock: Clock) -> None:
+    subject = Lateness()
+    began = subject.now()
+    subject.expect(TICK)
+    subject.expect(TICK)
+    clock.now += 1.0
+    subject.note()
+    subject.expect(TICK)
+    subject.note()
+    assert subject.now() - began == pytest.approx(TICK)
+
+
+def test_a_loop_in_which_nobody_waits_is_never_late(clock: Clock) -> None:
+    subject = Lateness()
+    tick(subject, clock, TICK)
+    subject.expect(math.inf)
+    clock.now += 60.0
+    assert subject.within(30.0) == 0
+    subject.expect(TICK)
+    clock.now += TICK
+    subject.note()
+    assert subject.within(90.0) == 0
