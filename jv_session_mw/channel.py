@@ -6,7 +6,10 @@ from opentelemetry.context import Context
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
 from jv_session_mw.deadline import Deadline
+from jv_session_mw.errors import StoreUnavailable
 from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
+
+WHOLE_LOG = 0
 
 
 class Channel(Struct, frozen=True):
@@ -66,6 +69,22 @@ class Channel(Struct, frozen=True):
             existed = await self.backend.delete(self.key, deadline.left)
             call.result = "deleted" if existed else "missing"
         return existed
+
+    async def retire(self, seen: Snapshot, deadline: Deadline) -> bool:
+        with self.telemetry.call("delete", self.id, self.parent, deadline) as call:
+            is_gone = await self.backend.retire(self.key, seen, deadline.left)
+            call.result = "deleted" if is_gone else "changed"
+        return is_gone
+
+    async def load_whole(self, deadline: Deadline) -> Snapshot:
+        """Load all messages; raises `StoreUnavailable` where memory has only the last of them."""
+        snapshot = await self.load(WHOLE_LOG, deadline)
+        if snapshot.total > len(snapshot.messages):
+            raise StoreUnavailable(
+                "the store is away, and memory has only the last messages",
+                reason=snapshot.fallback,
+            )
+        return snapshot
 
 
 def _tell_of_load(call: StoreCall, snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import MISSING, MISSING_WHILE_AWAY, Rules
-from jv_session_mw.channel import Channel
+from jv_session_mw.channel import WHOLE_LOG, Channel
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
@@ -33,7 +33,6 @@ from jv_session_mw.terms import Terms
 S = TypeVar("S", default=dict[str, Any])
 
 DRAIN_SECONDS = 5.0
-WHOLE_LOG = 0
 AT_ONCE = 64
 
 
@@ -122,8 +121,11 @@ class ConversationStore(Generic[S]):
         return Conversation(id, owner, self._terms, context.get_current(), snapshot)
 
     async def get(self, id: str, *, owner: str | None = None) -> dict[str, Any] | None:
-        """Return the whole conversation as one dict, or None."""
-        snapshot = await self._channel(id, owner).load(WHOLE_LOG, self._time())
+        """Return the whole conversation as one dict, or None.
+
+        Raises `StoreUnavailable` while the store is away and memory has only a part of it.
+        """
+        snapshot = await self._channel(id, owner).load_whole(self._time())
         return self._plain.read(snapshot) if snapshot.version else None
 
     async def set(self, id: str, value: dict[str, Any], *, owner: str | None = None) -> None:

@@ -58,6 +58,14 @@ class Backend(Protocol):
         """Remove the conversation and leave a tombstone for one TTL; say whether there was one."""
         ...
 
+    def retire(self, key: str, seen: Snapshot, timeout: float) -> Call[bool]:
+        """Delete the conversation, unless it has changed since it was *seen*.
+
+        Says whether it is gone. What somebody has stored meanwhile is not lost with it. Repeating
+        it changes nothing.
+        """
+        ...
+
     def has(self, key: str, timeout: float) -> Call[bool]: ...
 
     def keys(self, timeout: float) -> Call[list[str]]:

@@ -89,6 +89,13 @@ class GuardedBackend:
             self._wrote()
         return existed
 
+    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
+        self._refuse_early(timeout)
+        is_gone = await self._ask(self._backend.retire(key, seen, timeout))
+        if self._refuses_writes:
+            self._wrote()
+        return is_gone
+
     def has(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
         return self._ask(self._backend.has(key, timeout))

@@ -94,6 +94,12 @@ class MemoryBackend:
         self.bury(key)
         return existed
 
+    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
+        if self.has_changed(key, seen):
+            return False
+        self.bury(key)
+        return True
+
     async def has(self, key: str, timeout: float) -> bool:
         return self.holds(key)
 
@@ -103,6 +109,11 @@ class MemoryBackend:
     def holds(self, key: str) -> bool:
         """Say whether there is a conversation under *key*."""
         return self._entries.find(key) is not None
+
+    def has_changed(self, key: str, seen: Snapshot) -> bool:
+        """Say whether there is another version under *key* than was *seen*."""
+        held = self._entries.find(key)
+        return held is not None and (held.version, held.birth) != (seen.version, seen.birth)
 
     def names(self) -> list[str]:
         """Return the key of every conversation."""
@@ -250,15 +261,10 @@ class MemoryBackend:
 
     def _write(self, key: str, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
         first_seq = self._change(key, entry, changes)
+        version, created_ms, birth = entry.version, entry.created_ms, entry.birth
+        ttl_ms, total = self._refresh(entry), entry.unseen + len(entry.messages)
         outcome = Outcome(
-            "committed",
-            entry.version,
-            entry.created_ms,
-            self._refresh(entry),
-            entry.unseen + len(entry.messages),
-            first_seq,
-            collisions,
-            birth=entry.birth,
+            "committed", version, created_ms, ttl_ms, total, first_seq, collisions, birth=birth
         )
         remember(entry, changes, outcome)
         return outcome

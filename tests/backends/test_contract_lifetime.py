@@ -105,6 +105,33 @@ async def test_a_delete_says_whether_there_was_one(backend: Backend) -> None:
     assert await backend.keys(TIMEOUT) == []
 
 
+async def test_what_is_as_it_was_seen_is_retired_once(backend: Backend) -> None:
+    await commit(backend, appends(0, b"hi"))
+    seen = await load(backend)
+    assert await backend.retire(KEY, seen, TIMEOUT)
+    assert await load(backend) == DELETED
+    assert await backend.retire(KEY, seen, TIMEOUT)  # whose first reply may have been lost
+    assert await commit(backend, appends(1, b"late")) == GONE
+
+
+async def test_what_has_changed_since_it_was_seen_is_not_retired(backend: Backend) -> None:
+    await commit(backend, appends(0, b"hi"))
+    seen = await load(backend)
+    await commit(backend, appends(1, b"ho"))
+    assert not await backend.retire(KEY, seen, TIMEOUT)
+    assert values(await load(backend)) == [b"hi", b"ho"]
+    assert (await commit(backend, appends(2, b"again"))).status == "committed"
+
+
+async def test_another_of_the_same_version_is_not_retired(backend: Backend) -> None:
+    await commit(backend, appends(0, b"hi"))
+    seen = await load(backend)
+    await backend.delete(KEY, TIMEOUT)
+    await commit(backend, Changes(commit_id(), 0, appended=[b"revived"], revive=True))
+    assert not await backend.retire(KEY, seen, TIMEOUT)
+    assert values(await load(backend)) == [b"revived"]
+
+
 async def test_a_load_of_what_was_deleted_says_so(backend: Backend) -> None:
     await commit(backend, appends(0, b"hi"))
     await backend.delete(KEY, TIMEOUT)

@@ -206,6 +206,33 @@ async def test_what_was_kept_and_is_deleted_is_deleted_in_both(
     assert (await load(new_process().backend)).deleted
 
 
+async def test_what_was_kept_and_is_retired_is_deleted_in_both(
+    process: Process, new_process: Callable[[], Process]
+) -> None:
+    await commit(process.backend, appends(0, b"hi"))
+    await process.lose()
+    await commit(process.backend, appends(1, b"ho"))
+    seen = await load(process.backend)
+    await commit(process.backend, appends(2, b"he"))
+    assert not await process.backend.retire(KEY, seen, TIMEOUT)
+    seen = await load(process.backend)
+    await process.recover()
+    assert await process.backend.retire(KEY, seen, TIMEOUT)
+    assert (await load(process.backend)).deleted
+    assert (await load(new_process().backend)).deleted
+
+
+async def test_what_is_retired_in_an_outage_stays_deleted(process: Process) -> None:
+    await commit(process.backend, appends(0, b"hi"))
+    seen = await load(process.backend)
+    await process.lose()
+    assert await process.backend.retire(KEY, seen, TIMEOUT)
+    assert (await load(process.backend)).deleted
+    assert (await commit(process.backend, appends(1, b"late"))).status == "gone"
+    await process.recover()
+    assert (await load(process.backend)).deleted
+
+
 async def test_a_revival_in_an_outage_begins_anew(process: Process) -> None:
     await commit(process.backend, appends(0, b"old"))
     await process.lose()

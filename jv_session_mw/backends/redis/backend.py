@@ -120,8 +120,13 @@ class RedisBackend:
         return cast("list[int]", answer)[1]
 
     async def delete(self, key: str, timeout: float) -> bool:
-        answer = await self._run(timeout, scripts.DELETE, key, f"{self._ttl_ms}")
-        return cast("list[int]", answer)[1] == 1
+        answer = await self._run(timeout, scripts.DELETE, key, f"{self._ttl_ms} 0 -")
+        return cast("list[bytes]", answer)[1] == b"existed"
+
+    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
+        head = f"{self._ttl_ms} {seen.version} {seen.birth}"
+        answer = await self._run(timeout, scripts.DELETE, key, head)
+        return cast("list[bytes]", answer)[1] != b"changed"
 
     async def has(self, key: str, timeout: float) -> bool:
         command = ("EXISTS", redis_keys(self._prefix, key)[0])

@@ -1,0 +1,90 @@
+"""What moves to a new id is all of it, whoever else is at it and whatever the store does."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+from opentelemetry import context
+
+from jv_session_mw import ConversationGone, ConversationStore, RedisConversationStore
+from jv_session_mw.backends.base import Backend
+from jv_session_mw.changes import Snapshot
+from jv_session_mw.channel import Channel
+from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.rotation import move
+from tests.conftest import Servers
+from tests.servers import RedisServer
+from tests.stores import PATIENCE, STORES, opened
+
+WHOLE = {"a": 1, "b": 2, "messages": [{"n": number} for number in range(60)]}
+
+
+@pytest.fixture(params=STORES)
+async def store(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncGenerator[ConversationStore]:
+    async with opened(request.param, servers) as store:
+        await store.set("old", WHOLE)
+        yield store
+
+
+class Meddling:
+    """A backend under which somebody else does something just before a conversation is retired."""
+
+    def __init__(self, backend: Backend, meddle: Callable[[], Awaitable[object]]) -> None:
+        self._backend = backend
+        self._meddles = [meddle]
+        self.load, self.commit, self.delete = backend.load, backend.commit, backend.delete
+
+    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
+        while self._meddles:
+            await self._meddles.pop()()
+        return await self._backend.retire(key, seen, timeout)
+
+
+async def move_beside(store: ConversationStore, meddle: Callable[[], Awaitable[object]]) -> None:
+    """Move what is under `old` to `new`, while somebody else is at it."""
+    backend = Meddling(store._backend, meddle)  # pyright: ignore[reportPrivateUsage]
+    old, new = (
+        Channel(backend, store.telemetry, context.get_current(), id, id)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        for id in ("old", "new")
+    )
+    await move(old, new, PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {**WHOLE, "messages": [*WHOLE["messages"], {"n": "more"}]},  # type: ignore[misc]
+        {"b": 3, "c": 4, "messages": WHOLE["messages"]},
+        {"a": 1, "messages": [{"n": "edited"}]},
+        {"a": 1, "b": 2},
+        WHOLE,
+    ],
+    ids=["appended", "fields", "edited", "cleared", "nothing"],
+)
+async def test_what_is_stored_during_a_move_is_moved_too(
+    store: ConversationStore, meanwhile: dict[str, object]
+) -> None:
+    await move_beside(store, lambda: store.set("old", meanwhile))
+    assert await store.get("new") == meanwhile
+    assert await store.get("old") is None
+    with pytest.raises(ConversationGone):
+        async with store.open("old"):
+            pass
+
+
+async def test_messages_that_only_the_store_has_are_not_left_behind(
+    own_valkey: RedisServer,
+) -> None:
+    async with RedisConversationStore(url=own_valkey.url, window=5, deadline=0.3) as store:
+        await store.set("id", WHOLE)
+        async with store.open("id") as conversation:
+            own_valkey.freeze()
+            with pytest.raises(StoreUnavailable, match="only the last messages"):
+                await conversation.rotate()
+            with pytest.raises(StoreUnavailable, match="only the last messages"):
+                await store.get("id")
+            own_valkey.thaw()
+    async with RedisConversationStore(url=own_valkey.url, deadline=PATIENCE) as other:
+        assert await other.get("id") == WHOLE
+        assert await other.keys() == ["id"]
