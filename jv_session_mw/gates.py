@@ -48,6 +48,18 @@ class HttpExchange(Exchange, eq=False):
                 await self.conversation.refresh_ttl(self.deadline)
         await self.forward(message)
 
+    @property
+    def would_lose_client(self) -> bool:
+        """Whether the token of the client leads nowhere, as its conversation has another id now."""
+        return self.presented.id is not None and not self.started and self._has_moved()
+
+    async def send_refusal(self, message: Message) -> None:
+        """Send what is answered in place of the app, with the token if that is a new one."""
+        is_news = self.conversation.deleted or self._has_moved()
+        if message["type"] == "http.response.start" and is_news:
+            message = self.with_token(message)
+        await self.forward(message)
+
     def break_off(self) -> None:
         """The app has raised or was cancelled. Before the response, nothing was promised.
 
@@ -103,6 +115,11 @@ class HttpExchange(Exchange, eq=False):
             # The client must not see the end of a turn that is not stored.
             self.failure = error
             raise
+
+    def _has_moved(self) -> bool:
+        """Say whether what is stored is not under the id that the client came with."""
+        conversation = self.conversation
+        return bool(conversation.version) and conversation.channel.id != self.presented.id
 
     def _needs_token(self, status: int) -> bool:
         conversation = self.conversation

@@ -34,6 +34,17 @@ async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
     ):
         await hang_up(error, send)
         return
+    await _answer_with(status, title, headers, scope, send)
+
+
+async def answer_for_app(scope: Scope, send: Send) -> None:
+    """Answer with 500 in place of an app that has failed."""
+    await _answer_with(500, "Internal Server Error", [], scope, send)
+
+
+async def _answer_with(
+    status: int, title: str, headers: list[tuple[bytes, bytes]], scope: Scope, send: Send
+) -> None:
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     body = msgspec.json.encode({"title": title, "status": status})
     headers += [

@@ -11,7 +11,7 @@ from jv_session_mw.errors import SessionError, StoreUnavailable, UnreadableConve
 from jv_session_mw.exchange import Policy
 from jv_session_mw.follower import Follower
 from jv_session_mw.gates import HttpExchange, SocketExchange
-from jv_session_mw.refusals import hang_up, is_refusal, refuse
+from jv_session_mw.refusals import answer_for_app, hang_up, is_refusal, refuse
 from jv_session_mw.store import ConversationStore
 
 STATE_KEY = "conversation"
@@ -64,7 +64,7 @@ class Serving:
             exchange = HttpExchange(policy, conversation, presented, deadline, send)
             inflight.begin(exchange)
             try:
-                await self._http(exchange, scope, receive, send)
+                await self._http(exchange, scope, receive)
             finally:
                 inflight.end(exchange)
             return
@@ -75,9 +75,7 @@ class Serving:
         finally:
             inflight.end(socket)
 
-    async def _http(
-        self, exchange: HttpExchange, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _http(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> None:
         try:
             await self._app(scope, receive, exchange.send)
         except BaseException as error:
@@ -86,11 +84,13 @@ class Serving:
             if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
                 exchange.failure = error  # of a lazy load or a save() in the handler
             if exchange.failure is None or not isinstance(error, Exception):
+                if isinstance(error, Exception) and exchange.would_lose_client:
+                    await answer_for_app(scope, exchange.send_refusal)
                 raise
         else:
             await exchange.finish()
         if exchange.failure is not None:
-            await _fail(exchange, exchange.failure, scope, send)
+            await _fail(exchange, exchange.failure, scope)
 
     async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
         try:
@@ -112,8 +112,8 @@ def has_conversation(scope: Scope) -> bool:
     return state is not None and isinstance(state.get(STATE_KEY), Conversation)
 
 
-async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope, send: Send) -> None:
+async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope) -> None:
     """Answer for a turn that could not be stored, or break the response off."""
     if exchange.started or not is_refusal(failure):
         raise failure
-    await refuse(failure, scope, send)
+    await refuse(failure, scope, exchange.send_refusal)

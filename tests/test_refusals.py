@@ -52,6 +52,88 @@ async def test_a_store_that_is_away_in_the_handler_is_a_503_too(
     await store.close()
 
 
+def asking(token: str) -> Scope:
+    headers = [(b"x-conversation-id", token.encode())]
+    return {"type": "http", "method": "POST", "path": "/", "headers": headers}
+
+
+def token_in(answer: list[Message]) -> str:
+    token: bytes = dict(answer[0]["headers"])[b"x-conversation-id"]
+    return token.decode()
+
+
+async def test_a_refusal_after_a_rotation_carries_the_new_token() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation = get_conversation(scope)
+        await conversation.rotate()
+        async with store.open(conversation.id) as other:
+            other.state["a"] = "theirs"
+        conversation.state["a"] = "mine"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    store = MemoryConversationStore(on_conflict="reject")
+    await store.set("id", {"a": 1})
+    signer = TokenSigner(KEYS, purpose="conversation")
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
+    answer = await said_by(middleware, asking(signer.sign("id")))
+    assert answer[0]["status"] == 409
+    identity = signer.verify(token_in(answer))
+    assert identity is not None
+    assert await store.get(identity.id) == {"a": "theirs"}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_an_app_that_fails_after_a_rotation_does_not_lose_its_client(begun: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await get_conversation(scope).rotate()
+        if begun:
+            headers = [(b"content-length", b"2")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        raise LookupError("a bug of the app")
+
+    store = MemoryConversationStore()
+    await store.set("id", {"a": 1})
+    signer = TokenSigner(KEYS, purpose="conversation")
+    answer: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
+    with pytest.raises(LookupError):
+        await middleware(asking(signer.sign("id")), receive, send)
+    assert answer[0]["status"] == 500
+    identity = signer.verify(token_in(answer))
+    assert identity is not None
+    assert await store.get(identity.id) == {"a": 1}
+
+
+async def test_an_app_that_fails_without_a_rotation_is_answered_for_by_its_server() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await get_conversation(scope).save()
+        raise LookupError("a bug of the app")
+
+    store = MemoryConversationStore()
+    await store.set("id", {"a": 1})
+    token = TokenSigner(KEYS, purpose="conversation").sign("id")
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
+    with pytest.raises(LookupError):
+        await middleware(asking(token), receive, send)
+    assert said == []
+
+
 async def test_a_handshake_that_fails_leaves_no_conversation() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         get_conversation(scope).state["a"] = 1
