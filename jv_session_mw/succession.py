@@ -41,6 +41,37 @@ def stored(outcome: Outcome, fields: dict[str, bytes], messages: Stretch) -> Sna
     )
 
 
+def made_by(changes: Changes, snapshot: Snapshot) -> Outcome | None:
+    """Return what *changes* were answered, if *snapshot* is just what they make of their base.
+
+    None when it is anything else, or that cannot be told.
+    """
+    fields, values = snapshot.fields, snapshot.messages.values
+    count = len(changes.appended)
+    if snapshot.version != changes.base_version + 1 or changes.edits_log() or changes.revive:
+        return None
+    birth = changes.birth if changes.base_version else changes.commit_id
+    if birth not in ("", snapshot.birth):
+        return None
+    if any(fields.get(name) != put.value for name, put in changes.fields.items()):
+        return None
+    if any(name in fields for name in changes.removed):
+        return None
+    if list(values[len(values) - count :]) != changes.appended:
+        return None
+    numbers = snapshot.messages.numbers
+    first_seq = numbers[-1] + 1 - count if numbers else 1
+    return Outcome(
+        "committed",
+        snapshot.version,
+        snapshot.created_ms,
+        snapshot.ttl_ms,
+        snapshot.total,
+        first_seq,
+        birth=snapshot.birth,
+    )
+
+
 def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:
     """Return *snapshot* as it is once *changes* are stored, with the last *window* messages.
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
-from jv_session_mw.succession import after
+from jv_session_mw.succession import after, made_by
 
 
 class Sight(Struct):
@@ -84,6 +84,9 @@ class Copies:
         """Note what a commit did to the original."""
         seen = self._seen.get(key)
         held = MISSING if seen is None else seen.snapshot
+        if seen is not None and held.birth == outcome.birth and held.version >= outcome.version:
+            seen.commits = _with(seen.commits, changes, outcome)  # a load has found it already
+            return
         now = after(held, changes, outcome, self._window)
         if now is None:
             self.memory(key).follow(key, changes, outcome, self._window)
@@ -92,8 +95,17 @@ class Copies:
             self._memory.forget(key)
             self._note(key, now, [(changes.commit_id, outcome)])
         else:
-            commits = [*seen.commits[1 - REMEMBERED_COMMITS :], (changes.commit_id, outcome)]
-            self._renew(key, seen, now, commits)
+            self._renew(key, seen, now, _with(seen.commits, changes, outcome))
+
+    def recognise(self, key: str, changes: Changes) -> None:
+        """Note that *changes* were committed, if what was seen last is just what they lead to.
+
+        Their own reply was lost, and another request has loaded what they did.
+        """
+        seen = self._seen.get(key)
+        outcome = None if seen is None else made_by(changes, seen.snapshot)
+        if seen is not None and outcome is not None:
+            seen.commits = _with(seen.commits, changes, outcome)
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
@@ -151,3 +163,9 @@ class Copies:
     def _drop_oldest_sight(self) -> None:
         _, oldest = self._seen.popitem(last=False)
         self._bytes -= oldest.size
+
+
+def _with(
+    commits: list[tuple[str, Outcome]], changes: Changes, outcome: Outcome
+) -> list[tuple[str, Outcome]]:
+    return [*commits[1 - REMEMBERED_COMMITS :], (changes.commit_id, outcome)]
