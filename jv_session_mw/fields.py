@@ -55,15 +55,17 @@ class Fields(Generic[S]):
 
     def collect(self, changes: Changes, refused: list[SessionError]) -> Prints | None:
         """Write into *changes* what was done to the state, and return its fingerprints."""
+        refusals, names = len(refused), self._kind.names
         try:
             values = _named(self._kind.explode(self.state))
-        except UnsupportedValue as error:
-            refused.append(error)
-            return None
+            unfit = frozenset[object]()
+        except UnsupportedValue:
+            values = self._exploded_one_by_one(refused)
+            unfit = frozenset(names or ()) - values.keys()
         whole = print_of(values)
         if whole is not None and whole == self._prints.whole:
             return self._prints
-        before, now, refusals = self._each_before(), prints_of(values), len(refused)
+        before, now = self._each_before(), prints_of(values)
         for name, print in now.items():
             if print is None or print != before.get(name):
                 try:
@@ -71,15 +73,16 @@ class Fields(Generic[S]):
                 except UnsupportedValue as error:
                     refused.append(error)
                     now[name] = before.get(name)
-        names = self._kind.names
         if names is not None and changes.fields:
             for name, reason in self._misfits(values, changes).items():
                 del changes.fields[name]
                 refused.append(UnsupportedValue(f"state.{name}", reason))
                 now[name] = before.get(name)
         for name, data in self._stored.items():
-            if name not in values and (names is None or name in names):
+            if name not in values and name not in unfit and (names is None or name in names):
                 changes.removed[name] = data
+        for name in unfit:
+            now[name] = before.get(name)
         return Prints(whole if len(refused) == refusals else None, now)
 
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Prints | None) -> None:
@@ -94,6 +97,16 @@ class Fields(Generic[S]):
             self._seen = stored
         else:
             self._seen |= {name: put.value for name, put in changes.fields.items()}
+
+    def _exploded_one_by_one(self, refused: list[SessionError]) -> Mapping[object, object]:
+        """Return what can be of the state, and refuse the rest of it by name."""
+        values: dict[object, object] = {}
+        for name in sorted(self._kind.names or ()):
+            try:
+                values[name] = self._kind.explode_field(self.state, name)
+            except UnsupportedValue as error:
+                refused.append(error)
+        return values
 
     def _each_before(self) -> dict[object, bytes | None]:
         prints = self._prints

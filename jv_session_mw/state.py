@@ -39,6 +39,10 @@ class StateKind(Protocol[S]):
         """Return the value of the field *name* as the state itself has it."""
         ...
 
+    def explode_field(self, state: S, name: str) -> object:
+        """Return the value of one field as `explode` does, or raise `UnsupportedValue` for it."""
+        ...
+
 
 def state_kind(state_type: type[S]) -> StateKind[S]:
     """Return the kind for *state_type*; raise `ConfigurationError` for what cannot be one.
@@ -83,6 +87,9 @@ class DictKind:
     def value(self, state: dict[str, object], name: str) -> object:
         return state.get(name)
 
+    def explode_field(self, state: dict[str, object], name: str) -> object:
+        return state.get(name)
+
 
 class StructKind(Generic[S]):
     """A `msgspec.Struct`; *attributes* are its fields by the names that they are stored under."""
@@ -101,6 +108,9 @@ class StructKind(Generic[S]):
     def value(self, state: S, name: str) -> object:
         return getattr(state, self._attributes[name])
 
+    def explode_field(self, state: S, name: str) -> object:
+        return _plain(self.value(state, name), f"state.{name}")
+
 
 class DataclassKind(Generic[S]):
     """A dataclass. Its defaults may live on the class, so each field is asked for by name."""
@@ -114,10 +124,13 @@ class DataclassKind(Generic[S]):
         return _convert(values, self.state_type, self.names or frozenset())
 
     def explode(self, state: S) -> Mapping[str, object]:
-        return {name: _plain(getattr(state, name)) for name in self._fields}
+        return {name: self.explode_field(state, name) for name in self._fields}
 
     def value(self, state: S, name: str) -> object:
         return getattr(state, name)
+
+    def explode_field(self, state: S, name: str) -> object:
+        return _plain(getattr(state, name), f"state.{name}")
 
 
 def _convert(values: dict[str, object], state_type: type[S], names: frozenset[str]) -> S:
@@ -129,11 +142,11 @@ def _convert(values: dict[str, object], state_type: type[S], names: frozenset[st
         raise UnreadableConversation("state", reason) from error
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, where: str = "state") -> object:
     try:
         plain: object = msgspec.to_builtins(value, builtin_types=_KEPT, str_keys=True)
     except (TypeError, RecursionError) as error:
-        raise UnsupportedValue("state", str(error)) from error
+        raise UnsupportedValue(where, str(error)) from error
     return plain
 
 
@@ -144,7 +157,13 @@ class Model(Protocol):
     def model_validate_json(cls, json_data: bytes, *, by_name: bool) -> Any: ...
 
     def model_dump(
-        self, *, mode: str, by_alias: bool, round_trip: bool, warnings: bool
+        self,
+        *,
+        mode: str,
+        by_alias: bool,
+        round_trip: bool,
+        warnings: bool,
+        include: set[str] | None = None,
     ) -> dict[str, object]: ...
 
 
@@ -167,14 +186,23 @@ class ModelKind:
             raise UnreadableConversation("state", reason) from error
 
     def explode(self, state: Model) -> Mapping[str, object]:
-        try:
-            dumped = state.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
-        except ValueError as error:  # PydanticSerializationError is one
-            raise UnsupportedValue("state", str(error)) from error
+        dumped = _dumped(state, None, "state")
         return {name: value for name, value in dumped.items() if name in (self.names or ())}
 
     def value(self, state: Model, name: str) -> object:
         return getattr(state, name)
+
+    def explode_field(self, state: Model, name: str) -> object:
+        return _dumped(state, {name}, f"state.{name}").get(name)
+
+
+def _dumped(state: Model, include: set[str] | None, where: str) -> dict[str, object]:
+    try:
+        return state.model_dump(
+            mode="json", by_alias=False, round_trip=True, warnings=False, include=include
+        )
+    except ValueError as error:  # PydanticSerializationError is one
+        raise UnsupportedValue(where, str(error)) from error
 
 
 def _typed(state_type: type[S]) -> StateKind[S]:
@@ -188,6 +216,12 @@ def _typed(state_type: type[S]) -> StateKind[S]:
         return DataclassKind(state_type, names)
     model_fields: object = getattr(state_type, "model_fields", None)
     if isinstance(model_fields, dict):
+        config: Mapping[str, object] = getattr(state_type, "model_config", {})
+        if config.get("extra") == "allow":
+            raise ConfigurationError(
+                f"state_type={state_type.__qualname__} allows extra fields, which have no type to "
+                'come back as: declare them, or leave extra="allow" out'
+            )
         names = frozenset(cast("dict[str, object]", model_fields))
         return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names))
     raise ConfigurationError(

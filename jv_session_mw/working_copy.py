@@ -144,8 +144,11 @@ class WorkingCopy(Generic[S]):
 
     @state.setter
     def state(self, state: S) -> None:
-        if not isinstance(state, self._kind.state_type):
-            name = self._kind.state_type.__qualname__
+        state_type = self._kind.state_type
+        if not isinstance(state, state_type) or (
+            self._kind.names is not None and type(state) is not state_type
+        ):
+            name = state_type.__qualname__
             raise UnsupportedValue("state", f"this store's state is a {name}")
         self._opened_fields().state = state
 

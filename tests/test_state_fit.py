@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, computed_fie
 
 from jv_session_mw import ConfigurationError, MemoryConversationStore, UnsupportedValue
 from jv_session_mw.state import state_kind
+from tests.handles import KEY, TypedHandle
 
 
 class Order(msgspec.Struct):
@@ -76,6 +77,60 @@ async def test_a_value_of_the_wrong_type_is_refused_by_name_and_spares_the_rest(
         assert conversation.state.count == 1
 
 
+class Pad(msgspec.Struct):
+    good: int = 0
+    notes: dict[str, Any] = {}
+
+
+@dataclasses.dataclass
+class PadData:
+    good: int = 0
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+
+
+class PadModel(BaseModel):
+    good: int = 0
+    notes: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("state_type", [Pad, PadData, PadModel])
+def test_a_value_that_cannot_be_written_is_refused_by_name_and_all_the_rest_is_stored(
+    state_type: type[Any],
+) -> None:
+    author = TypedHandle(state_type)
+    author.state.notes = {"x": 1}
+    author.commit()
+    handle = TypedHandle(state_type, author.memory)
+    handle.state.good, handle.state.notes["x"] = 1, object()
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert [error.field for error in delta.refused if isinstance(error, UnsupportedValue)] == [
+        "state.notes"
+    ]
+    handle.copy.sending(delta)
+    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    assert handle.fields() == {"good": 1, "notes": {"x": 1}}
+    handle.state.notes["x"] = 2
+    handle.commit()
+    assert handle.fields() == {"good": 1, "notes": {"x": 2}}
+
+
+class LongOrder(Order):
+    more: int = 0
+
+
+class LongOrderModel(OrderModel):
+    more: int = 0
+
+
+@pytest.mark.parametrize("state", [LongOrder(more=1), LongOrderModel(more=1)])
+def test_a_state_of_a_subclass_is_refused_since_it_would_not_come_back(state: Any) -> None:
+    handle: TypedHandle[Any] = TypedHandle(type(state).__bases__[0])
+    with pytest.raises(UnsupportedValue, match="state is a"):
+        handle.state = state
+    assert handle.commit() is None
+
+
 async def test_a_bound_of_the_type_holds_when_it_is_saved() -> None:
     store = MemoryConversationStore(state_type=Order)
     with pytest.raises(UnsupportedValue, match=r"state\.count"):
@@ -122,7 +177,12 @@ class WithInitVar:
     seed: dataclasses.InitVar[int] = 0
 
 
-@pytest.mark.parametrize("state_type", [ArrayLike, WithInitVar])
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    count: int = 0
+
+
+@pytest.mark.parametrize("state_type", [ArrayLike, WithInitVar, Open])
 def test_a_type_that_cannot_be_read_again_is_refused_at_start(state_type: type[object]) -> None:
     with pytest.raises(ConfigurationError, match=state_type.__qualname__):
         state_kind(state_type)
