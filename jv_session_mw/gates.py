@@ -34,6 +34,7 @@ class HttpExchange(Exchange, eq=False):
         if message["type"] == "http.response.start":
             self._start = message = readable(message)
             self._streams = is_stream(message)
+            self._expects_trailers = bool(message.get("trailers"))
             if self._streams:
                 await self._begin(message)
             return
@@ -100,7 +101,6 @@ class HttpExchange(Exchange, eq=False):
                 self.failure = error
                 raise
         self.started = True
-        self._expects_trailers = bool(start.get("trailers"))
         self._token_is_out = self._needs_token(start["status"])
         await self.forward(self.with_token(start) if self._token_is_out else start)
         if self._streams:
