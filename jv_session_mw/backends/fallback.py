@@ -126,7 +126,7 @@ class FallbackBackend:
         if self._is_here(key):
             return replace(self._keep(key, changes), fallback=KEPT)
         if self.replay is not None:
-            changes = self.replay.journal.translated(key, changes)
+            changes = self.replay.journal.translated(changes)
         try:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:

@@ -85,8 +85,8 @@ class Journal:
     """The records of all conversations, bounded by their number and bytes.
 
     What does not fit is handed back by `overflow`, least recently used first: it stays in memory,
-    but nothing of it will be replayed. Of a finished record the numbering stays a while, for the
-    requests that began before its end.
+    but nothing of it will be replayed. Of a finished record the numbering stays a while, by its
+    birth in memory, for the requests that began before its end.
     """
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
@@ -144,20 +144,18 @@ class Journal:
         """Close the record of *key*."""
         record = self._records.pop(key)
         self.size -= record.size
-        before = self._finished.pop(key, None)
-        self._numbers_kept -= 0 if before is None else len(before.numbers)
-        self._finished[key] = record.numbering
+        if not record.numbering.here:  # only a delete was written down
+            return
+        self._finished[record.numbering.here] = record.numbering
         self._numbers_kept += len(record.numbering.numbers)
         while len(self._finished) > FINISHED_KEPT or self._numbers_kept > NUMBERS_KEPT:
             _, oldest = self._finished.popitem(last=False)
             self._numbers_kept -= len(oldest.numbers)
 
-    def translated(self, key: str, changes: Changes) -> Changes:
+    def translated(self, changes: Changes) -> Changes:
         """Return *changes* as the store knows them, where they rest on what memory had."""
-        numbering = self._finished.get(key)
-        if numbering is None or changes.birth != numbering.here:
-            return changes
-        return numbering.translated(changes)
+        numbering = self._finished.get(changes.birth)
+        return changes if numbering is None else numbering.translated(changes)
 
     def overflow(self) -> Iterator[tuple[str, Record]]:
         """Drop, and hand back, what is too much."""

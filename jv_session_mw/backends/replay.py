@@ -74,8 +74,11 @@ class Replay:
             self._finish(key)
 
     def based_here(self, key: str, changes: Changes) -> Changes:
-        """Return *changes* as resting on what memory keeps, also when they rest on the store."""
-        record = self.journal.find(key)
+        """Return *changes* as resting on what memory keeps now.
+
+        They may rest on the store, or on what memory had kept in an earlier outage.
+        """
+        record, changes = self.journal.find(key), self.journal.translated(changes)
         if record is None or changes.birth != record.numbering.there:
             return changes
         return replace(changes, birth=record.numbering.here)

@@ -44,14 +44,16 @@ def test_numbers_of_finished_records_are_kept_within_bounds(
 ) -> None:
     monkeypatch.setattr(journals, "NUMBERS_KEPT", 10)
     journal = Journal(MANY, MANY)
-    for key in ("a", "b", "c", "b"):
+    for key in ("a", "b", "c"):
         written(journal, key, *[b"x"] * 4)
         record = journal.find(key)
         assert record is not None
+        record.numbering.here = f"here {key}"
         record.numbering.note(range(1, 5), Outcome("committed", first_seq=11, birth="there"))
         journal.finish(key)
-    late = Changes("late", 1, birth="here")
-    assert [journal.translated(key, late).birth for key in "abc"] == ["here", "there", "there"]
+    late = [Changes("late", 1, birth=f"here {key}") for key in "abc"]
+    births = [journal.translated(changes).birth for changes in late]
+    assert births == ["here a", "there", "there"]
 
 
 def test_a_commit_is_translated_number_by_number() -> None:

@@ -167,6 +167,30 @@ async def test_a_server_that_comes_back_empty_gets_back_what_memory_has(parted: 
     assert values(await both(parted)) == [b"1", b"2", b"3", b"4"]
 
 
+@pytest.mark.parametrize("during", [True, False])
+async def test_a_request_that_began_in_memory_goes_on_over_another_outage(
+    parted: Parted, during: bool
+) -> None:
+    await turn(parted, b"1")
+    await parted.part()
+    await turn(parted, b"2")
+    held = await load(parted.here)
+    await commit(parted.elsewhere, appends(1, b"other"))
+    await parted.join()
+    await both(parted)
+    await parted.part()
+    await turn(parted, b"3")
+    if not during:
+        await parted.join()
+    second = held.messages.numbers[-1]
+    late = Changes(commit_id(), 0, replaced={second: Put(b"2!", b"2")}, appended=[b"4"])
+    outcome = await commit(parted.here, resting_on(held, late))
+    assert (outcome.status, outcome.conflicts) == ("committed", [])
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"other", b"2!", b"3", b"4"]
+    assert parted.conflicts == 0
+
+
 async def test_a_request_that_began_in_memory_ends_in_the_store(parted: Parted) -> None:
     await turn(parted, b"1")
     await parted.part()
