@@ -161,6 +161,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
 
     async def receive(self) -> Message:
         """End the turn that the last message began, then wait for the next one."""
+        self.failure = None  # of an earlier turn: the app has gone on
         await self._end_turn()
         message = await self.take()
         self._in_turn = message["type"] == "websocket.receive"
@@ -177,13 +178,13 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
     async def _end_turn(self) -> None:
         if not self._in_turn:
             return
-        self._in_turn = False
         self.end_checkpoints()
         self.deadline = Deadline(self.policy.seconds)
         try:
             await self.commit_rest()
         except SessionError as error:
-            self.failure = error
+            self._in_turn, self.failure = False, error
             raise
+        self._in_turn = False  # only now: who is cancelled meanwhile may come again
         if not self.conversation.is_fresh():
             await self.conversation.refresh_ttl(self.deadline)
