@@ -53,7 +53,7 @@ class Log:
     ) -> None:
         self._codec = codec
         self._clears = 0
-        self._end = entries.numbers[-1] if entries else 0
+        self._end = _end_of(entries)
         self.entries = entries
         self._values = _decode(codec, entries)
         self._print: bytes | None = b""
@@ -111,10 +111,8 @@ class Log:
             stored = self.entries[:meanwhile] + stored
             values, print = self._values[:meanwhile] + values, None
         self.entries, self._values, self._print = stored, values, print
-        if stored:
-            self._end = stored.numbers[-1]
-        elif not self.messages.unseen and self.messages.clears == edit.clears:
-            self._end = 0
+        if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
+            self._end = _end_of(stored)
         self._clears = edit.clears
 
     def _begins_as_it_was(self, messages: Messages) -> bool:
@@ -165,6 +163,11 @@ class Log:
             fresh = fresh[: len(appended)]
         edit.values += fresh
         edit.print = _joined(edit.print, fingerprint(fresh))
+
+
+def _end_of(entries: Stretch) -> int:
+    numbers = entries.numbers
+    return numbers[-1] if numbers else 0
 
 
 def _joined(one: bytes | None, other: bytes | None) -> bytes | None:

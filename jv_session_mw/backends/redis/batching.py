@@ -85,9 +85,10 @@ class Batcher:
         reply: asyncio.Future[Reply] = loop.create_future()
         due = self._lateness.now() + timeout
         queue.append(waiting(command, reply, timeout, due, tag))
-        self._due = min(self._due, due)
-        if self._tick is None or timeout < TICK_SECONDS:
-            self._set_tick(min(timeout, TICK_SECONDS))
+        if due < self._due:
+            self._due = due
+            if self._tick is None or timeout < TICK_SECONDS:
+                self._set_tick(min(timeout, TICK_SECONDS))
         if len(queue) > self._starting * DEPTH:
             self._open_lane()
         return reply
@@ -112,7 +113,7 @@ class Batcher:
         self._idle.clear()
         if self._tick is not None:
             self._tick.cancel()
-            self._tick = None
+            self._tick, self._due = None, math.inf
 
     def _set_tick(self, seconds: float = TICK_SECONDS) -> None:
         if self._tick is not None:
