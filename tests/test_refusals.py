@@ -1,7 +1,7 @@
 """What the middleware answers in place of the app, and what a refused handshake leaves behind."""
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jv_session_mw import (
     ConversationMiddleware,
@@ -83,6 +83,24 @@ async def test_a_refusal_after_a_rotation_carries_the_new_token() -> None:
     assert await store.get(identity.id) == {"a": "theirs"}
 
 
+async def said_before_a_bug(
+    app: ASGIApp, store: MemoryConversationStore, scope: Scope
+) -> list[Message]:
+    """Return what was sent when *app* raised a `LookupError`, which nobody swallows."""
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
+    with pytest.raises(LookupError):
+        await middleware(scope, receive, send)
+    return said
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_an_app_that_fails_after_a_rotation_does_not_lose_its_client(begun: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,17 +113,7 @@ async def test_an_app_that_fails_after_a_rotation_does_not_lose_its_client(begun
     store = MemoryConversationStore()
     await store.set("id", {"a": 1})
     signer = TokenSigner(KEYS, purpose="conversation")
-    answer: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
-    async def send(message: Message) -> None:
-        answer.append(message)
-
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-    with pytest.raises(LookupError):
-        await middleware(asking(signer.sign("id")), receive, send)
+    answer = await said_before_a_bug(app, store, asking(signer.sign("id")))
     assert answer[0]["status"] == 500
     identity = signer.verify(token_in(answer))
     assert identity is not None
@@ -120,18 +128,7 @@ async def test_an_app_that_fails_without_a_rotation_is_answered_for_by_its_serve
     store = MemoryConversationStore()
     await store.set("id", {"a": 1})
     token = TokenSigner(KEYS, purpose="conversation").sign("id")
-    said: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
-    async def send(message: Message) -> None:
-        said.append(message)
-
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-    with pytest.raises(LookupError):
-        await middleware(asking(token), receive, send)
-    assert said == []
+    assert await said_before_a_bug(app, store, asking(token)) == []
 
 
 async def test_a_handshake_that_fails_leaves_no_conversation() -> None:

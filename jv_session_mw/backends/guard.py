@@ -71,30 +71,21 @@ class GuardedBackend:
         self._refuse_early(timeout)
         return self._ask(self._backend.older(key, before, count, timeout))
 
-    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+    def commit(self, key: str, changes: Changes, timeout: float) -> Call[Outcome]:
         self._refuse_early(timeout)
-        outcome = await self._ask(self._backend.commit(key, changes, timeout))
-        if self._refuses_writes:
-            self._wrote()
-        return outcome
+        return self._write(self._backend.commit(key, changes, timeout))
 
     def touch(self, key: str, timeout: float) -> Call[int]:
         self._refuse_early(timeout)
         return self._ask(self._backend.touch(key, timeout))
 
-    async def delete(self, key: str, timeout: float) -> bool:
+    def delete(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
-        existed = await self._ask(self._backend.delete(key, timeout))
-        if self._refuses_writes:
-            self._wrote()
-        return existed
+        return self._write(self._backend.delete(key, timeout))
 
-    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
+    def retire(self, key: str, seen: Snapshot, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
-        is_gone = await self._ask(self._backend.retire(key, seen, timeout))
-        if self._refuses_writes:
-            self._wrote()
-        return is_gone
+        return self._write(self._backend.retire(key, seen, timeout))
 
     def has(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
@@ -126,6 +117,12 @@ class GuardedBackend:
             self._breaker.succeeded()
             raise
         self._breaker.succeeded()
+        return answer
+
+    async def _write(self, call: Call[T]) -> T:
+        answer = await self._ask(call)
+        if self._refuses_writes:
+            self._wrote()
         return answer
 
     def _failed(self, error: StoreUnavailable) -> None:
