@@ -77,7 +77,8 @@ class InFlight:
         """Begin to drain: called from a signal handler."""
         self.is_draining = True
         for exchange, loop in list(self._exchanges.items()):
-            loop.call_soon_threadsafe(self._begin_draining, exchange)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._begin_draining, exchange)
 
     def _begin_draining(self, exchange: UnderWay) -> None:
         if exchange in self._exchanges:

@@ -19,7 +19,21 @@ class Hearer(Protocol):
 
 
 _hearers: weakref.WeakSet[Hearer] = weakref.WeakSet()
-_before: Handler | None = None
+
+
+class Relay:
+    """Tells the hearers, then whoever handled the signal when this was installed.
+
+    Each knows the one before it, since a handler that came between two may call the older one.
+    """
+
+    def __init__(self, before: Handler) -> None:
+        self._before = before
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        for hearer in list(_hearers):
+            hearer.terminating()
+        self._before(number, frame)
 
 
 def hear_of_termination(hearer: Hearer) -> None:
@@ -29,19 +43,10 @@ def hear_of_termination(hearer: Hearer) -> None:
     that the server has installed still does its work; where there is none the process ends by
     default, and nothing is changed. A server may install its own at any time: call this again.
     """
-    global _before  # noqa: PLW0603  # a process has one SIGTERM
     _hearers.add(hearer)
     if threading.current_thread() is not threading.main_thread():
         return
     current = signal.getsignal(signal.SIGTERM)
-    if current is _handle or not callable(current):
+    if isinstance(current, Relay) or not callable(current):
         return
-    _before = cast("Handler", current)
-    signal.signal(signal.SIGTERM, _handle)
-
-
-def _handle(number: int, frame: FrameType | None) -> None:
-    for hearer in list(_hearers):
-        hearer.terminating()
-    if _before is not None:
-        _before(number, frame)
+    signal.signal(signal.SIGTERM, Relay(cast("Handler", current)))

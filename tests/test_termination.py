@@ -1,12 +1,15 @@
 """SIGTERM is heard, and whoever handled it before still does."""
 
+import asyncio
 import os
 import signal
 import threading
 from collections.abc import Generator
+from types import FrameType
 
 import pytest
 
+from jv_session_mw.inflight import InFlight
 from jv_session_mw.termination import hear_of_termination
 
 
@@ -46,6 +49,43 @@ def test_a_handler_that_came_later_is_heard_through_too(handled: list[int]) -> N
     hear_of_termination(hearer)
     terminate()
     assert (hearer.heard, handled) == (1, [-signal.SIGTERM])
+
+
+def test_a_handler_that_came_between_and_calls_the_one_before_it_ends_no_process(
+    handled: list[int],
+) -> None:
+    hearer = Hearer()
+    hear_of_termination(hearer)
+    before = signal.getsignal(signal.SIGTERM)
+    assert callable(before)
+
+    def chained(number: int, frame: FrameType | None) -> None:
+        handled.append(-number)
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, chained)
+    hear_of_termination(hearer)
+    terminate()
+    assert hearer.heard
+    assert handled == [-signal.SIGTERM, signal.SIGTERM]
+
+
+def test_what_a_closed_loop_has_left_behind_is_in_nobodys_way(handled: list[int]) -> None:
+    inflight = InFlight()
+
+    class Left:
+        def begin_draining(self) -> None:
+            raise AssertionError
+
+    left = Left()
+
+    async def leave() -> None:
+        inflight.begin(left)
+
+    asyncio.run(leave())
+    terminate()
+    assert inflight.is_draining
+    assert handled == [signal.SIGTERM]
 
 
 def test_who_is_gone_is_forgotten(handled: list[int]) -> None:
