@@ -35,8 +35,10 @@ class Lateness:
 
     def expect(self, seconds: float) -> None:
         """Note that a timer is set that is due in so many seconds; inf is none."""
+        if self._due < monotonic():  # another one's has not come yet
+            self.note()
         now = monotonic()
-        self._since, self._due = max(now, self._since), now + seconds
+        self._since, self._due = now, now + seconds
 
     def note(self) -> None:
         """Note that the timer that was expected has come."""

@@ -82,6 +82,18 @@ def test_two_that_wait_in_one_loop_do_not_count_one_standstill_twice(clock: Cloc
     assert subject.now() - began == pytest.approx(TICK)
 
 
+def test_who_sets_a_timer_after_a_standstill_does_not_hide_it(clock: Clock) -> None:
+    subject = Lateness()
+    began = subject.now()
+    subject.expect(TICK)
+    clock.now += 1.0
+    subject.expect(TICK)
+    assert subject.within(1.0) == pytest.approx(1.0 - TICK)
+    clock.now += TICK
+    subject.note()
+    assert subject.now() - began == pytest.approx(2 * TICK)
+
+
 def test_a_loop_in_which_nobody_waits_is_never_late(clock: Clock) -> None:
     subject = Lateness()
     tick(subject, clock, TICK)
