@@ -24,7 +24,7 @@ from jv_session_mw.errors import (
 )
 from jv_session_mw.health import StoreHealth
 from jv_session_mw.inflight import InFlight
-from jv_session_mw.keys import decode_key
+from jv_session_mw.keys import decode_key, encode_key
 from jv_session_mw.plain import PlainView
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
@@ -165,8 +165,9 @@ class ConversationStore(Generic[S]):
         An id of more than 200 bytes comes back as the hash that it became, which opens nothing. It
         scans the whole database: for administration, not for requests.
         """
+        in_keys = decode_key(encode_key("", owner))[1]  # a long one is a hash there
         found = [decode_key(key) for key in await self._keys()]
-        return [id for id, of in found if of == owner]
+        return [id for id, of in found if of == in_keys]
 
     async def size(self) -> int:
         """Return the number of conversations, of all owners. It scans the whole database."""

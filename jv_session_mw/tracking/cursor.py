@@ -8,6 +8,10 @@ from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.tracking.activity import require_text
 from jv_session_mw.tracking.session import ChatSession
 
+UNREADABLE = (
+    ValueError, TypeError, LookupError, OverflowError, AttributeError, RecursionError,
+)  # fmt: skip
+
 
 def cursor_after(session: ChatSession) -> str:
     """Return the cursor of the page that begins after *session*.
@@ -25,7 +29,7 @@ def place_of(cursor: str) -> tuple[datetime, str]:
         at, id = datetime.fromisoformat(place[0]), place[1]
         require_text("the cursor", id)
         at.utctimetuple()
-    except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as error:
+    except UNREADABLE as error:
         raise UnsupportedValue("the cursor", "give the one of the page before") from error
     if at.tzinfo is None:
         raise UnsupportedValue("the cursor", "give the one of the page before")

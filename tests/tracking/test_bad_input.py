@@ -1,5 +1,6 @@
 """What cannot be kept is refused where somebody waits, and mended where nobody does."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from jv_session_mw.tracking import (
 from tests.tracking.sessions import ALICE, begun
 
 NUL, LONE = "a\0b", "a\ud800b"
+NESTED = urlsafe_b64encode(b"[" * 10_000).decode()
 
 
 @pytest.mark.parametrize("text", [NUL, LONE], ids=["NUL", "lone surrogate"])
@@ -84,6 +86,7 @@ async def test_wrong_arguments_of_a_call_are_named(tracker: SessionTracker) -> N
         ("cursor", lambda: tracker.list(owner=ALICE, cursor="nonsense")),
         ("cursor", lambda: tracker.list(owner=ALICE, cursor="é")),
         ("cursor", lambda: tracker.list(owner=ALICE, cursor="WzEsMl0")),
+        ("cursor", lambda: tracker.list(owner=ALICE, cursor=NESTED)),
         ("cursor", lambda: tracker.list(owner=ALICE, cursor="WyIyMDI2LTAxLTAxIiwgImEiXQ")),
         ("refs", lambda: tracker.list(owner=ALICE, refs=[1])),  # type: ignore[arg-type]
         ("title", lambda: tracker.rename("s", 7, owner=ALICE)),  # type: ignore[arg-type]
