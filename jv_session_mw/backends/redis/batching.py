@@ -171,7 +171,11 @@ class Batcher:
         batch = self._take()
         if not batch:
             return
-        wire = self._idle.pop() if self._idle else self._new_wire()
+        try:
+            wire = self._idle.pop() if self._idle else self._new_wire()
+        except (*FOREIGN, TypeError, ValueError) as error:  # of somebody else's connection class
+            _fail(batch, error)
+            return
         self._under_way[wire] = batch
         lane = asyncio.current_task()
         assert lane is not None

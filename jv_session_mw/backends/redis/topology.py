@@ -14,7 +14,7 @@ from redis.asyncio.sentinel import (
 )
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
-from redis.exceptions import DataError
+from redis.exceptions import RedisError
 
 from jv_session_mw.backends.redis.address import Address, Node
 from jv_session_mw.backends.redis.batching import Patience
@@ -81,18 +81,26 @@ def line_of(client: Client, ours: Options) -> Connect:
         kind: type[Any] = options.get("connection_class", Connection)
         nodes = client.nodes_manager.startup_nodes.values()
         seeds = tuple(Node(node.host, int(node.port)) for node in nodes)
-        return _cluster(seeds, kind, _without_its_own(options) | ours)
+        options = _without_its_own(options) | ours
+        return _checked(_cluster(seeds, kind, options), kind, options)
     pool = client.connection_pool
     kind, options = pool.connection_class, _without_its_own(pool.connection_kwargs) | ours
     if isinstance(pool, SentinelConnectionPool):
         service = cast("str", pool.service_name)  # pyright: ignore[reportUnknownMemberType]
         manager = cast("Sentinel", pool.sentinel_manager)  # pyright: ignore[reportUnknownMemberType]
-        return lambda patience: SingleLine(_managed(service, manager, kind, options), patience)
+        return _checked(
+            lambda patience: SingleLine(_managed(service, manager, kind, options), patience),
+            kind,
+            {**options, "connection_pool": pool},
+        )
     if issubclass(kind, UnixDomainSocketConnection):
         del options["socket_keepalive"]
-    place = {name: pool.connection_kwargs[name] for name in ("host", "port", "path")
-             if name in pool.connection_kwargs}  # fmt: skip
-    return lambda patience: SingleLine(_client(kind, options | place), patience)
+    options |= {
+        str(name): pool.connection_kwargs[name]
+        for name in ("host", "port", "path")
+        if name in pool.connection_kwargs
+    }
+    return _checked(lambda patience: SingleLine(_client(kind, options), patience), kind, options)
 
 
 def _client(kind: type[Any], options: Options) -> Redis:
@@ -136,6 +144,6 @@ def _checked(connect: Connect, kind: type[Any], options: Options) -> Connect:
     """Make one connection, which does not connect yet, so that a bad option is seen at start."""
     try:
         kind(**options)
-    except (TypeError, ValueError, DataError) as error:
+    except (TypeError, ValueError, RedisError) as error:
         raise ConfigurationError(f"the connection to Redis cannot be made so: {error}") from None
     return connect

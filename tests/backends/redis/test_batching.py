@@ -4,11 +4,12 @@ import asyncio
 import functools
 import time
 from collections.abc import AsyncGenerator
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
+from redis.exceptions import DataError
 
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Batcher
@@ -230,3 +231,19 @@ async def test_a_process_that_stood_still_does_not_blame_the_server(place: Place
             await asyncio.sleep(0)
         time.sleep(0.15)  # noqa: ASYNC251  # as a garbage collection does, or a busy machine
         assert values(await call) == [b"hi"]
+
+
+@pytest.mark.parametrize("kind", [TypeError, ValueError, DataError])
+async def test_a_connection_that_cannot_be_made_ends_the_call_at_once(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def refuse() -> NoReturn:
+        raise kind("no such keyword")
+
+    client = Redis(port=valkey.port)
+    monkeypatch.setattr(client.connection_pool, "make_connection", refuse)
+    batcher = Batcher(client, PATIENCE)
+    with pytest.raises(StoreUnavailable, match="no such keyword"):
+        await ask(batcher, "PING")
+    await batcher.close()
+    await client.aclose()

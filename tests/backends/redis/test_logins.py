@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from jv_session_mw import ConfigurationError, RedisConversationStore, StoreUnavailable
@@ -113,3 +114,12 @@ async def test_a_command_that_the_user_may_not_run_is_named_and_not_taken_for_co
         with pytest.raises(StoreUnavailable) as refused:
             await store.set("id", {"messages": [{"role": "user"}]})
     assert refused.value.reason == "permission"
+
+
+def test_a_client_whose_connections_cannot_be_made_is_refused_at_start() -> None:
+    provider = UsernamePasswordCredentialProvider("ada", "secret")
+    client = Redis(password="another")
+    with pytest.raises(ConfigurationError, match="credential_provider"):
+        RedisConversationStore(client=client, credential_provider=provider)
+    with pytest.raises(ConfigurationError, match="bogus"):
+        RedisConversationStore(url="rediss://localhost/0?ssl_cert_reqs=bogus")
