@@ -72,9 +72,9 @@ class Channel(Struct, frozen=True):
 
     async def retire(self, seen: Snapshot, deadline: Deadline) -> bool:
         with self.telemetry.call("delete", self.id, self.parent, deadline) as call:
-            is_gone = await self.backend.retire(self.key, seen, deadline.left)
-            call.result = "deleted" if is_gone else "changed"
-        return is_gone
+            was_retired = await self.backend.retire(self.key, seen, deadline.left)
+            call.result = "deleted" if was_retired else "changed"
+        return was_retired
 
     async def load_whole(self, deadline: Deadline) -> Snapshot:
         """Load all messages; raises `StoreUnavailable` where memory has only the last of them."""

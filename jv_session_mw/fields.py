@@ -61,7 +61,7 @@ class Fields(Generic[S]):
             unfit = frozenset[object]()
         except UnsupportedValue:
             values = self._exploded_one_by_one(refused)
-            unfit = frozenset(names or ()) - values.keys()
+            unfit = frozenset[object](name for name in names or () if name not in values)
         whole = print_of(values)
         if whole is not None and whole == self._prints.whole:
             return self._prints

@@ -1,5 +1,6 @@
 """What moves to a new id is all of it, whoever else is at it and whatever the store does."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
@@ -71,6 +72,22 @@ async def test_what_is_stored_during_a_move_is_moved_too(
     with pytest.raises(ConversationGone):
         async with store.open("old"):
             pass
+
+
+async def test_what_is_deleted_during_a_move_stays_deleted(store: ConversationStore) -> None:
+    with pytest.raises(ConversationGone):
+        await move_beside(store, lambda: store.delete("old"))
+    assert await store.keys() == []
+
+
+async def test_of_two_rotations_at_once_one_finds_it_gone(store: ConversationStore) -> None:
+    async with store.open("old") as one, store.open("old") as other:
+        done = await asyncio.gather(one.rotate(), other.rotate(), return_exceptions=True)
+        assert [type(error) for error in done if error is not None] == [ConversationGone]
+        [new] = await store.keys()
+        assert await store.get(new) == WHOLE
+        one.discard()
+        other.discard()
 
 
 async def test_messages_that_only_the_store_has_are_not_left_behind(

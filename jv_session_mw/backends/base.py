@@ -61,8 +61,8 @@ class Backend(Protocol):
     def retire(self, key: str, seen: Snapshot, timeout: float) -> Call[bool]:
         """Delete the conversation, unless it has changed since it was *seen*.
 
-        Says whether it is gone. What somebody has stored meanwhile is not lost with it. Repeating
-        it changes nothing.
+        Says whether this has deleted it. What somebody has stored meanwhile is not lost with it,
+        and who has deleted it meanwhile is found out.
         """
         ...
 

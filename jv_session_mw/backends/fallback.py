@@ -166,21 +166,21 @@ class FallbackBackend:
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
         if self._is_here(key):
-            if self.kept.has_changed(key, seen):
+            if not self.kept.holds(key) or self.kept.has_changed(key, seen):
                 return False
             await self.delete(key, timeout)
             return True
         try:
-            is_gone = await self._primary.retire(key, seen, timeout)
+            was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
             self.copies.memory(key).bury(key)
             self._bury(key)
             return True
-        if is_gone:
+        if was_retired:
             self.copies.memory(key).bury(key)
             if self.replay is not None:
                 self.replay.forget(key)
-        return is_gone
+        return was_retired
 
     def _bury(self, key: str) -> None:
         is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal

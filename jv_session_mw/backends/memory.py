@@ -95,7 +95,7 @@ class MemoryBackend:
         return existed
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        if self.has_changed(key, seen):
+        if not self.holds(key) or self.has_changed(key, seen):
             return False
         self.bury(key)
         return True

@@ -32,6 +32,7 @@ from jv_session_mw.changes import (
     Rules,
     Snapshot,
     Stretch,
+    new_commit_id,
 )
 from jv_session_mw.errors import UnreadableConversation
 
@@ -120,13 +121,14 @@ class RedisBackend:
         return cast("list[int]", answer)[1]
 
     async def delete(self, key: str, timeout: float) -> bool:
-        answer = await self._run(timeout, scripts.DELETE, key, f"{self._ttl_ms} 0 -")
+        head = f"{self._ttl_ms} 0 - {new_commit_id()}"
+        answer = await self._run(timeout, scripts.DELETE, key, head)
         return cast("list[bytes]", answer)[1] == b"existed"
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        head = f"{self._ttl_ms} {seen.version} {seen.birth}"
+        head = f"{self._ttl_ms} {seen.version} {seen.birth} {new_commit_id()}"
         answer = await self._run(timeout, scripts.DELETE, key, head)
-        return cast("list[bytes]", answer)[1] != b"changed"
+        return cast("list[bytes]", answer)[1] == b"existed"
 
     async def has(self, key: str, timeout: float) -> bool:
         command = ("EXISTS", redis_keys(self._prefix, key)[0])

@@ -13,6 +13,7 @@ from tests.backends.harness import (
     KEY,
     LOG,
     TIMEOUT,
+    TOMBSTONE,
     TTL_MS,
     Bytes,
     appends,
@@ -70,6 +71,46 @@ async def test_one_missing_script_sends_no_other_command_twice(place: Place) -> 
     )
     assert existed
     assert snapshot.version == 0
+
+
+@pytest.mark.parametrize("existed", [True, False])
+async def test_a_delete_that_comes_late_a_second_time_takes_nothing_of_what_was_stored_since(
+    everywhere: Place, existed: bool
+) -> None:
+    backend, stored = everywhere.backend, everywhere.stored
+    await backend.open(TIMEOUT)
+    if existed:
+        await commit(backend, appends(0, b"old"))
+    head = f"tag {TTL_MS} 0 - the-id-of-it"
+    delete = ("EVALSHA", scripts.DELETE, 3, HASH, LOG, TOMBSTONE, head)
+    answer = [b"tag", b"existed" if existed else b"missing"]
+    assert stored.do(*delete) == answer
+    assert stored.do(*delete) == answer
+    revival = Changes(commit_id(), 0, appended=[b"new"], revive=True)
+    await commit(backend, revival)
+    assert stored.do(*delete) == answer
+    assert values(await load(backend)) == [b"new"]
+    assert (await commit(backend, appends(1, b"more"))).version == 2
+    assert stored.do(*delete) == answer
+    assert values(await load(backend)) == [b"new", b"more"]
+    assert await backend.delete(KEY, TIMEOUT)  # which is another one
+    assert (await load(backend)).deleted
+
+
+async def test_a_revival_that_comes_late_a_second_time_brings_nothing_back(
+    everywhere: Place,
+) -> None:
+    backend = everywhere.backend
+    await commit(backend, appends(0, b"old"))
+    await backend.delete(KEY, TIMEOUT)
+    revival = Changes(commit_id(), 0, appended=[b"new"], revive=True)
+    await commit(backend, revival)
+    await commit(backend, appends(1, b"more"))
+    await backend.delete(KEY, TIMEOUT)
+    assert (await commit(backend, revival)).status == "gone"
+    assert (await load(backend)).deleted
+    again = Changes(commit_id(), 0, appended=[b"again"], revive=True)
+    assert (await commit(backend, again)).status == "committed"
 
 
 async def test_a_script_names_every_key_that_it_touches() -> None:

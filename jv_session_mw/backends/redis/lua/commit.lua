@@ -72,7 +72,12 @@ local function find(seq)
   end
 end
 
-if not revive and redis.call('EXISTS', tombstone) == 1 then
+local stone = ''
+if revive then
+  stone = redis.call('GET', tombstone) or ''
+  -- It was stored before the delete, and comes a second time.
+  if string.find(stone, ' ' .. commit .. '=', 1, true) then return {tag, 'gone'} end
+elseif redis.call('EXISTS', tombstone) == 1 then
   return {tag, 'gone'}
 end
 
@@ -192,6 +197,10 @@ if most > 0 or cleared > 0 or dropped_at <= #ARGV then total = redis.call('LLEN'
 -- remembered in any case, and those of the last minute too, as many as there is room for.
 local age = math.max(0, math.floor((now - created) / 1000))
 local this = string.format(' %s=%.0f,%.0f,%.0f', commit, answer[3], answer[7], age)
+local deleted_by = string.match(stone, '^[em][%w_-]+')
+if deleted_by then -- should that delete come a second time, it finds itself here
+  this = string.format(' %s=0,0,%.0f', deleted_by, age) .. this
+end
 local function oldest_goes()
   local bytes = #meta - commits + 1 + #this
   if bytes > most_bytes then return true end
