@@ -91,11 +91,9 @@ class Log:
         elif len(messages) == count:
             return None
         else:
-            edit, fresh = (
-                LogEdit(count, self._clears, self.entries),
-                _held(messages, slice(count, None)),
-            )
+            edit = LogEdit(count, self._clears, self.entries)
             edit.values, edit.print = _held(messages, slice(count)), self._print
+            fresh = _held(messages, slice(count, None))
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
         return edit

@@ -1,6 +1,7 @@
 """One request or WebSocket, from its token to its end."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -85,7 +86,8 @@ class Serving:
                 exchange.failure = error  # of a lazy load or a save() in the handler
             if exchange.failure is None or not isinstance(error, Exception):
                 if isinstance(error, Exception) and exchange.would_lose_client:
-                    await answer_for_app(scope, exchange.send_refusal)
+                    with suppress(OSError):  # the client has gone: its server shall hear of the app
+                        await answer_for_app(scope, exchange.send_refusal)
                 raise
         else:
             await exchange.finish()

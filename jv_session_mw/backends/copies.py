@@ -103,8 +103,10 @@ class Copies:
         Their own reply was lost, and another request has loaded what they did.
         """
         seen = self._seen.get(key)
-        outcome = None if seen is None else made_by(changes, seen.snapshot)
-        if seen is not None and outcome is not None:
+        if seen is None:
+            return
+        outcome = made_by(changes, seen.snapshot)
+        if outcome is not None:
             seen.commits = _with(seen.commits, changes, outcome)
 
     def memory(self, key: str) -> MemoryBackend:
