@@ -2,11 +2,13 @@
 
 import asyncio
 import math
+import sys
 from collections import deque
 from time import monotonic
 from weakref import WeakKeyDictionary
 
-TOLERATED_SECONDS = 0.002
+# By which timers come late in any case; those of Windows come every 16 ms.
+TOLERATED_SECONDS = 0.02 if sys.platform == "win32" else 0.005
 SHARE_LEFT = 0.1
 REMEMBERED = 1_000
 QUICK_SECONDS = 0.01  # too little for its share of lateness to be worth a look
