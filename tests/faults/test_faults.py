@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jv_session_mw import RedisConversationStore
+from jv_session_mw.backends.redis.batching import LANES
 from tests.faults import controls, endings, memory, scenarios, timing
 from tests.faults.history import merged, violations
 from tests.faults.proxy import Fault, Proxy
@@ -33,7 +34,8 @@ async def test_cancelled_requests_see_nobody_elses_conversation_and_cost_no_conn
 ) -> None:
     verdict = await scenarios.cancelled(valkey, 2, requests=3_000)
     assert verdict.wrong == {}
-    assert verdict.done["connections opened on the way"] == 0
+    # One for each lane that first opens then, as after a standstill; never one for each request.
+    assert verdict.done["connections opened on the way"] <= LANES
 
 
 async def test_outages_are_replayed_without_a_loss(valkey: RedisServer) -> None:

@@ -53,6 +53,19 @@ async def test_a_process_that_stands_still_during_a_turn_stores_it_all_the_same(
             assert await other.get("id") == {"messages": [{"n": 0}, {"n": 1}, {"n": 2}]}
 
 
+@pytest.mark.parametrize("steps", range(1, 12))
+async def test_a_process_that_stands_still_while_it_connects_is_connected_in_the_end(
+    valkey: RedisServer, steps: int
+) -> None:
+    store = RedisConversationStore(url=valkey.url, fallback=None, deadline=DEADLINE)
+    call = asyncio.create_task(store.get("id"))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    time.sleep(DEADLINE)  # noqa: ASYNC251 - more than connecting may take
+    assert await call is None
+    await store.close()
+
+
 async def test_many_requests_at_once_are_all_stored(valkey: RedisServer) -> None:
     ids = [f"id-{number}" for number in range(MANY)]
     async with RedisConversationStore(url=valkey.url, deadline=DEADLINE) as store:

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import NamedTuple
 
 from redis import exceptions as redis_errors
@@ -229,16 +230,24 @@ class Batcher:
         return kind(self._client, self._patience.replicas)
 
     async def _exchange(self, wire: Wire, batch: Sequence[Waiting]) -> None:
+        began = monotonic()
         try:
             refused = await wire.exchange(batch)
-        except (redis_errors.ConnectionError, redis_errors.InvalidResponse) as error:
-            if type(error) not in WORTH_ANOTHER_TRY:
+        except redis_errors.RedisError as error:
+            if type(error) not in WORTH_ANOTHER_TRY and not self._was_late(error, began):
                 raise
-            # It had died unnoticed, or is out of step. Who was answered before is not asked again.
+            # It had died unnoticed, is out of step, or could not be made while this process stood
+            # still. Who was answered before is not asked again.
             await wire.close()
             refused = await wire.exchange([one for one in batch if not one.reply.done()])
         if refused:
             await self._mend(wire, refused)
+
+    def _was_late(self, error: redis_errors.RedisError, began: float) -> bool:
+        """Say whether *error* is a time-out of the client, most of which this process was busy."""
+        taken = monotonic() - began
+        is_timeout = isinstance(error, redis_errors.TimeoutError)
+        return is_timeout and self._lateness.within(taken) > taken / 2
 
     async def _mend(self, wire: Wire, refused: Refused) -> None:
         """Ask again what was refused for a reason that can be mended: none of it was done."""
