@@ -183,8 +183,13 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         try:
             await self.commit_rest()
         except SessionError as error:
-            self._in_turn, self.failure = False, error
+            self.failure = error
+            self._leave_turn()
             raise
-        self._in_turn = False  # only now: who is cancelled meanwhile may come again
+        self._leave_turn()  # only now: who is cancelled meanwhile may come again
         if not self.conversation.is_fresh():
             await self.conversation.refresh_ttl(self.deadline)
+
+    def _leave_turn(self) -> None:
+        self._in_turn = False
+        self.end_checkpoints()  # a SIGTERM may have begun others while the turn was committed

@@ -130,7 +130,7 @@ class DataclassKind(Generic[S]):
         return getattr(state, name)
 
     def explode_field(self, state: S, name: str) -> object:
-        return _plain(getattr(state, name), f"state.{name}")
+        return _plain(self.value(state, name), f"state.{name}")
 
 
 def _convert(values: dict[str, object], state_type: type[S], names: frozenset[str]) -> S:

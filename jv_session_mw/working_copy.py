@@ -144,11 +144,10 @@ class WorkingCopy(Generic[S]):
 
     @state.setter
     def state(self, state: S) -> None:
-        state_type = self._kind.state_type
-        if not isinstance(state, state_type) or (
-            self._kind.names is not None and type(state) is not state_type
-        ):
-            name = state_type.__qualname__
+        kind = self._kind
+        is_dict = kind.names is None  # a subclass of any other type may hold more than is stored
+        if not (isinstance(state, kind.state_type) if is_dict else type(state) is kind.state_type):
+            name = kind.state_type.__qualname__
             raise UnsupportedValue("state", f"this store's state is a {name}")
         self._opened_fields().state = state
 

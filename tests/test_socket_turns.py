@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Send
 
 from jv_session_mw import Conversation, ConversationConflict, MemoryConversationStore
+from jv_session_mw.exchange import DRAIN_EVERY
 from tests.promises.raw import Exchange, Handler, around
 
 CONNECT: Message = {"type": "websocket.connect"}
@@ -81,3 +82,27 @@ async def test_a_turn_whose_commit_was_given_up_is_committed_by_the_next_receive
 
     await run(handler, store, turns=1)
     assert stored == [{"a": 1}]
+
+
+async def test_a_turn_that_ends_while_the_process_is_to_end_leaves_no_checkpoints_behind() -> None:
+    store = MemoryConversationStore()
+    versions: list[int] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        conversation.state["a"] = 1
+        async with conversation._commits.lock:  # pyright: ignore[reportPrivateUsage]
+            ending = asyncio.create_task(receive())
+            await asyncio.sleep(0)
+            store.inflight.terminating()
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+        conversation.state["a"] = 2  # between two turns
+        await asyncio.sleep(2 * DRAIN_EVERY)
+        versions.append(conversation.version)
+        ending.cancel()
+
+    await run(handler, store, turns=1)
+    assert versions == [1]

@@ -170,17 +170,19 @@ class FallbackBackend:
                 return False
             await self.delete(key, timeout)
             return True
+        is_away = False
         try:
             was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
-            self.copies.memory(key).bury(key)
+            is_away = was_retired = True
+        if not was_retired or self._is_here(key):  # taken over from another request meanwhile
+            return False
+        self.copies.memory(key).bury(key)
+        if is_away:
             self._bury(key)
-            return True
-        if was_retired:
-            self.copies.memory(key).bury(key)
-            if self.replay is not None:
-                self.replay.forget(key)
-        return was_retired
+        elif self.replay is not None:
+            self.replay.forget(key)
+        return True
 
     def _bury(self, key: str) -> None:
         is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal

@@ -206,61 +206,6 @@ async def test_what_was_kept_and_is_deleted_is_deleted_in_both(
     assert (await load(new_process().backend)).deleted
 
 
-async def test_a_commit_that_is_repeated_is_in_the_copy_once(process: Process) -> None:
-    await commit(process.backend, appends(0, b"hi"))
-    changes = appends(1, b"ho")
-    await commit(process.backend, changes)
-    await load(process.backend)
-    await commit(process.backend, changes)
-    await process.lose()
-    assert values(await load(process.backend)) == [b"hi", b"ho"]
-
-
-@pytest.mark.parametrize("base", [0, 1])
-async def test_a_commit_whose_reply_was_lost_and_that_others_have_seen_is_taken_over_once(
-    process: Process, new_process: Callable[[], Process], base: int
-) -> None:
-    if base:
-        await commit(process.backend, appends(0, b"hi"))
-    changes = appends(base, b"ho", b"ha")
-    changes.fields["a"] = Put(b"1")
-    await commit(new_process().backend, changes)  # it has arrived, as far as this process can know
-    before = values(await load(process.backend))
-    await process.lose()
-    outcome = await commit(process.backend, changes)
-    assert (outcome.status, outcome.version, outcome.total) == ("committed", base + 1, base + 2)
-    assert values(await load(process.backend)) == before
-    assert (await commit(process.backend, appends(base + 1, b"next"))).version == base + 2
-    assert values(await load(process.backend)) == [*before, b"next"]
-
-
-async def test_what_was_kept_and_is_retired_is_deleted_in_both(
-    process: Process, new_process: Callable[[], Process]
-) -> None:
-    await commit(process.backend, appends(0, b"hi"))
-    await process.lose()
-    await commit(process.backend, appends(1, b"ho"))
-    seen = await load(process.backend)
-    await commit(process.backend, appends(2, b"he"))
-    assert not await process.backend.retire(KEY, seen, TIMEOUT)
-    seen = await load(process.backend)
-    await process.recover()
-    assert await process.backend.retire(KEY, seen, TIMEOUT)
-    assert (await load(process.backend)).deleted
-    assert (await load(new_process().backend)).deleted
-
-
-async def test_what_is_retired_in_an_outage_stays_deleted(process: Process) -> None:
-    await commit(process.backend, appends(0, b"hi"))
-    seen = await load(process.backend)
-    await process.lose()
-    assert await process.backend.retire(KEY, seen, TIMEOUT)
-    assert (await load(process.backend)).deleted
-    assert (await commit(process.backend, appends(1, b"late"))).status == "gone"
-    await process.recover()
-    assert (await load(process.backend)).deleted
-
-
 async def test_a_revival_in_an_outage_begins_anew(process: Process) -> None:
     await commit(process.backend, appends(0, b"old"))
     await process.lose()
