@@ -16,16 +16,8 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {
-        "version",
-        "errors",
-        "changes",
-        "succession",
-        "deadline",
-        "lateness",
-        "termination",
-        "follower",
-    },
+    {"version", "errors", "changes", "succession"},
+    {"deadline", "lateness", "termination", "follower"},
     {
         "codec",
         "tagging",

@@ -48,28 +48,6 @@ async def test_an_exception_after_the_start_stores_what_the_client_may_have_seen
     assert await stored(store) == [{"mark": "kept"}]
 
 
-@pytest.mark.parametrize("length", [None, 4])
-async def test_what_comes_before_the_trailers_is_stored_before_they_leave(
-    store: ConversationStore, length: int | None
-) -> None:
-    seen: list[object] = []
-
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        await send({**start(length=length), "trailers": True})
-        await send(body(b"body"))
-        conversation.state["mark"] = "kept"
-        await send({"type": "http.response.trailers", "headers": []})
-
-    class Looking(Exchange):
-        async def send(self, message: Message) -> None:
-            if message["type"] == "http.response.trailers":
-                seen.extend(await stored(store))
-            await super().send(message)
-
-    await Looking().run(around(handler, store))
-    assert seen == [{"mark": "kept"}]
-
-
 async def test_what_was_saved_explicitly_survives_an_exception(store: ConversationStore) -> None:
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         conversation.state["mark"] = "kept"

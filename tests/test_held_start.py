@@ -178,3 +178,25 @@ async def test_a_turn_that_is_cancelled_at_any_moment_is_stored_once_or_not_at_a
     if exchange.sent:
         assert answered
         assert whole["step"] == 1
+
+
+@pytest.mark.parametrize("length", [None, 4])
+async def test_what_comes_before_the_trailers_is_stored_before_they_leave(
+    store: ConversationStore, length: int | None
+) -> None:
+    seen: list[object] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send({**start(length=length), "trailers": True})
+        await send(body(b"body"))
+        conversation.state["mark"] = "kept"
+        await send({"type": "http.response.trailers", "headers": []})
+
+    class Looking(Exchange):
+        async def send(self, message: Message) -> None:
+            if message["type"] == "http.response.trailers":
+                seen.extend(await stored(store))
+            await super().send(message)
+
+    await Looking().run(around(handler, store))
+    assert seen == [{"mark": "kept"}]

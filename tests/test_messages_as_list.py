@@ -91,3 +91,18 @@ class Edits(RuleBasedStateMachine):
 
 TestEdits = Edits.TestCase
 TestEdits.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+
+
+def test_clear_removes_what_is_not_here_also_once_all_that_was_here_is_gone() -> None:
+    author = Handle()
+    author.messages.extend(say(at) for at in range(10))
+    author.commit()
+    handle = Handle(author.memory, window=2)
+    del handle.messages[:]
+    handle.commit()
+    assert len(handle.stored()) == 8
+    handle.messages.clear()
+    handle.commit()
+    assert handle.stored() == []
+    handle.messages.clear()
+    assert handle.commit() is None

@@ -6,7 +6,10 @@ import itertools
 import json
 import pickle
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pydantic
@@ -163,3 +166,15 @@ def test_what_is_removed_is_seen_though_as_many_are_appended(handle: Handle, way
     assert handle.commit() is not None
     assert handle.stored() == expected
     assert handle.commit() is None
+
+
+@pytest.mark.parametrize("value", [date(2026, 11, 25), Decimal("1.5"), UUID(int=7)], ids=str)
+def test_what_json_lacks_does_not_hide_a_change_of_a_message_of_this_turn(
+    handle: Handle, value: object
+) -> None:
+    answer = {**say(""), "about": value}
+    handle.messages.append(answer)
+    handle.commit()
+    answer["content"] = "the whole answer"
+    handle.commit()
+    assert handle.stored()[4:] == [{**say("the whole answer"), "about": value}]

@@ -1,22 +1,26 @@
 """What moves to a new id is all of it, whoever else is at it and whatever the store does."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 from opentelemetry import context
 
 from jv_session_mw import ConversationGone, ConversationStore, RedisConversationStore
-from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.channel import Channel
+from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import StoreUnavailable
 from jv_session_mw.rotation import move
 from tests.conftest import Servers
 from tests.servers import RedisServer
 from tests.stores import PATIENCE, STORES, opened
 
-WHOLE = {"a": 1, "b": 2, "messages": [{"n": number} for number in range(60)]}
+MESSAGES: list[object] = [{"n": number} for number in range(60)]
+WHOLE: dict[str, object] = {"a": 1, "b": 2, "messages": MESSAGES}
+
+Meddle: TypeAlias = Callable[[], Awaitable[object]]
 
 
 @pytest.fixture(params=STORES)
@@ -28,35 +32,29 @@ async def store(
         yield store
 
 
-class Meddling:
-    """A backend under which somebody else does something just before a conversation is retired."""
+class Meddled(Channel, frozen=True):
+    """A channel beside which somebody else does something, just before it is retired."""
 
-    def __init__(self, backend: Backend, meddle: Callable[[], Awaitable[object]]) -> None:
-        self._backend = backend
-        self._meddles = [meddle]
-        self.load, self.commit, self.delete = backend.load, backend.commit, backend.delete
+    meddles: Iterator[Meddle] = iter(())
 
-    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        while self._meddles:
-            await self._meddles.pop()()
-        return await self._backend.retire(key, seen, timeout)
+    async def retire(self, seen: Snapshot, deadline: Deadline) -> bool:
+        for meddle in self.meddles:
+            await meddle()
+        return await super().retire(seen, deadline)
 
 
-async def move_beside(store: ConversationStore, meddle: Callable[[], Awaitable[object]]) -> None:
+async def move_beside(store: ConversationStore, meddle: Meddle) -> None:
     """Move what is under `old` to `new`, while somebody else is at it."""
-    backend = Meddling(store._backend, meddle)  # pyright: ignore[reportPrivateUsage]
-    old, new = (
-        Channel(backend, store.telemetry, context.get_current(), id, id)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-        for id in ("old", "new")
-    )
-    await move(old, new, PATIENCE)
+    backend, parent = store._backend, context.get_current()  # pyright: ignore[reportPrivateUsage]
+    old = Meddled(backend, store.telemetry, parent, "old", "old", meddles=iter([meddle]))
+    await move(old, Channel(backend, store.telemetry, parent, "new", "new"), PATIENCE)
 
 
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        {**WHOLE, "messages": [*WHOLE["messages"], {"n": "more"}]},  # type: ignore[misc]
-        {"b": 3, "c": 4, "messages": WHOLE["messages"]},
+        {**WHOLE, "messages": [*MESSAGES, {"n": "more"}]},
+        {"b": 3, "c": 4, "messages": MESSAGES},
         {"a": 1, "messages": [{"n": "edited"}]},
         {"a": 1, "b": 2},
         WHOLE,
@@ -105,3 +103,22 @@ async def test_messages_that_only_the_store_has_are_not_left_behind(
     async with RedisConversationStore(url=own_valkey.url, deadline=PATIENCE) as other:
         assert await other.get("id") == WHOLE
         assert await other.keys() == ["id"]
+
+
+async def test_what_would_be_in_memory_alone_stays_where_it_is(own_valkey: RedisServer) -> None:
+    class Frozen(Channel, frozen=True):
+        async def load_whole(self, deadline: Deadline) -> Snapshot:
+            whole = await super().load_whole(deadline)
+            own_valkey.freeze()
+            return whole
+
+    async with RedisConversationStore(url=own_valkey.url, deadline=0.3) as store:
+        await store.set("old", WHOLE)
+        backend, parent = store._backend, context.get_current()  # pyright: ignore[reportPrivateUsage]
+        old = Frozen(backend, store.telemetry, parent, "old", "old")
+        new = Channel(backend, store.telemetry, parent, "new", "new")
+        with pytest.raises(StoreUnavailable, match="went away"):
+            await move(old, new, 0.3)
+        own_valkey.thaw()
+    async with RedisConversationStore(url=own_valkey.url, deadline=PATIENCE) as other:
+        assert await other.get("old") == WHOLE

@@ -94,7 +94,7 @@ async def test_a_turn_that_ends_while_the_process_is_to_end_leaves_no_checkpoint
         await receive()
         conversation.state["a"] = 1
         async with conversation._commits.lock:  # pyright: ignore[reportPrivateUsage]
-            ending = asyncio.create_task(receive())
+            ending = asyncio.ensure_future(receive())
             await asyncio.sleep(0)
             store.inflight.terminating()
             await asyncio.sleep(0.01)

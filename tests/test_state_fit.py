@@ -124,8 +124,8 @@ class LongOrderModel(OrderModel):
 
 
 @pytest.mark.parametrize("state", [LongOrder(more=1), LongOrderModel(more=1)])
-def test_a_state_of_a_subclass_is_refused_since_it_would_not_come_back(state: Any) -> None:
-    handle: TypedHandle[Any] = TypedHandle(type(state).__bases__[0])
+def test_a_state_of_a_subclass_is_refused_since_it_would_not_come_back(state: object) -> None:
+    handle: TypedHandle[object] = TypedHandle(type(state).__bases__[0])
     with pytest.raises(UnsupportedValue, match="state is a"):
         handle.state = state
     assert handle.commit() is None

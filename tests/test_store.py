@@ -222,3 +222,13 @@ async def test_the_store_closes_after_the_commits_in_flight(store: ConversationS
         await store.close()
         await asyncio.gather(task, return_exceptions=True)
     assert await store.get("id") == {"a": 1}
+
+
+@pytest.mark.parametrize("length", [200, 201, 1_000])
+async def test_the_keys_of_a_long_owner_are_found_too(
+    store: ConversationStore, length: int
+) -> None:
+    owner = "o" * length
+    await store.set("mine", {"a": 1}, owner=owner)
+    await store.set("theirs", {"a": 1}, owner=owner + "o")
+    assert await store.keys(owner=owner) == ["mine"]

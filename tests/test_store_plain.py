@@ -138,16 +138,6 @@ async def test_keys_and_size_tell_what_is_stored(store: ConversationStore) -> No
     assert await store.size() == len(ids)
 
 
-@pytest.mark.parametrize("length", [200, 201, 1_000])
-async def test_the_keys_of_a_long_owner_are_found_too(
-    store: ConversationStore, length: int
-) -> None:
-    owner = "o" * length
-    await store.set("mine", {"a": 1}, owner=owner)
-    await store.set("theirs", {"a": 1}, owner=owner + "o")
-    assert await store.keys(owner=owner) == ["mine"]
-
-
 async def test_clear_removes_everything_and_counts_it(store: ConversationStore) -> None:
     for at in range(150):
         await store.set(str(at), {"a": at})

@@ -167,16 +167,22 @@ async def test_a_server_that_comes_back_empty_gets_back_what_memory_has(parted: 
     assert values(await both(parted)) == [b"1", b"2", b"3", b"4"]
 
 
-@pytest.mark.parametrize("during", [True, False])
-async def test_a_request_that_began_in_memory_goes_on_over_another_outage(
-    parted: Parted, during: bool
-) -> None:
+async def loaded_in_an_outage(parted: Parted) -> Snapshot:
+    """Return what a request has loaded in an outage, which is over by now."""
     await turn(parted, b"1")
     await parted.part()
     await turn(parted, b"2")
     held = await load(parted.here)
     await commit(parted.elsewhere, appends(1, b"other"))
     await parted.join()
+    return held
+
+
+@pytest.mark.parametrize("during", [True, False])
+async def test_a_request_that_began_in_memory_goes_on_over_another_outage(
+    parted: Parted, during: bool
+) -> None:
+    held = await loaded_in_an_outage(parted)
     await both(parted)
     await parted.part()
     await turn(parted, b"3")
@@ -192,12 +198,7 @@ async def test_a_request_that_began_in_memory_goes_on_over_another_outage(
 
 
 async def test_a_request_that_began_in_memory_ends_in_the_store(parted: Parted) -> None:
-    await turn(parted, b"1")
-    await parted.part()
-    await turn(parted, b"2")
-    held = await load(parted.here)
-    await commit(parted.elsewhere, appends(1, b"other"))
-    await parted.join()
+    held = await loaded_in_an_outage(parted)
     second = held.messages.numbers[-1]
     late = Changes(commit_id(), 0, replaced={second: Put(b"2!", b"2")}, appended=[b"3"])
     outcome = await commit(parted.here, resting_on(held, late))
