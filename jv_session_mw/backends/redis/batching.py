@@ -29,7 +29,6 @@ LANES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
 TICK_SECONDS = 0.005
-STALL_SECONDS = 0.02
 SECONDS_BETWEEN_REDIALS = 1.0
 # Exactly these: a wrong password or a full server is no better the second time.
 WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.InvalidResponse})
@@ -180,8 +179,8 @@ class Batcher:
         self._under_way[wire] = batch
         lane = asyncio.current_task()
         assert lane is not None
-        doubt_at = self.loop.time() + self._patience.doubt
-        doubt = self.loop.call_at(doubt_at, self._doubt, wire, lane, doubt_at)
+        doubt_at = self._lateness.now() + self._patience.doubt
+        doubt = self.loop.call_later(self._patience.doubt, self._doubt, wire, lane, doubt_at)
         in_order = False
         try:
             await self._exchange(wire, batch)
@@ -203,17 +202,16 @@ class Batcher:
         Only now is a time set for the end of *lane*: hardly one is ever doubted, and a second timer
         for each would be a twentieth of what a request that is alone costs.
         """
-        late = self.loop.time() - at
-        if late > STALL_SECONDS:  # this process itself stood still: the replies may be there
-            at += late + STALL_SECONDS
-            self.loop.call_at(at, self._doubt, wire, lane, at)
-            return
         if lane.done():
+            return
+        left = at - self._lateness.now()
+        if left > TICK_SECONDS:  # this process itself was late: the replies may be there
+            self.loop.call_later(left, self._doubt, wire, lane, at)
             return
         self._doubted.add(lane)
         self.loop.call_later(self._patience.end - self._patience.doubt, lane.cancel)
-        left = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
-        self._waiting.extendleft(reversed(left))
+        unanswered = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
+        self._waiting.extendleft(reversed(unanswered))
         self._open_lane()
 
     def _take(self) -> list[Waiting]:
