@@ -1,28 +1,18 @@
 """The state as it is stored, field by field, and the object that was made of it for the app."""
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar, cast
-
-from msgspec import Struct
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.fingerprint import print_of, prints_of, value_of
+from jv_session_mw.originals import Original, is_as, original_of
 from jv_session_mw.state import StateKind
 from jv_session_mw.tagging import checked_name
 
 S = TypeVar("S")
 
 
-class Prints(Struct):
-    """The fingerprint of the whole state, None where it has none, and of each field.
-
-    Those of the fields are made of the whole one when they are needed; without it they are here.
-    """
-
-    whole: bytes | None
-    each: dict[object, bytes | None] | None = None
+Originals: TypeAlias = dict[object, Original | None]
 
 
 class Fields(Generic[S]):
@@ -31,7 +21,7 @@ class Fields(Generic[S]):
     Raises `UnreadableConversation` when they cannot be decoded or do not fit the type.
     """
 
-    __slots__ = ("_codec", "_kind", "_prints", "_seen", "_stored", "state")
+    __slots__ = ("_codec", "_kind", "_originals", "_seen", "_stored", "state")
 
     def __init__(self, codec: Codec, kind: StateKind[S], stored: dict[str, bytes]) -> None:
         self._codec = codec
@@ -41,38 +31,36 @@ class Fields(Generic[S]):
         self.state = kind.build({name: values[at] for at, name in enumerate(stored)})
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = _named(kind.explode(self.state))
-        whole = print_of(now)
-        self._prints = Prints(whole, prints_of(now) if whole is None else None)
+        self._originals = {name: original_of(value) for name, value in now.items()}
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
         """Say, at next to no cost, that the state surely is as it was; in doubt, False."""
-        stored = self._prints.whole
         try:
-            return stored is not None and print_of(self._kind.explode(self.state)) == stored
+            return self._are_originals(_named(self._kind.explode(self.state)))
         except UnsupportedValue:
             return False
 
-    def collect(self, changes: Changes, refused: list[SessionError]) -> Prints | None:
-        """Write into *changes* what was done to the state, and return its fingerprints."""
-        refusals, names = len(refused), self._kind.names
+    def collect(self, changes: Changes, refused: list[SessionError]) -> Originals:
+        """Write into *changes* what was done to the state, and return what it is now."""
+        names, before = self._kind.names, self._originals
         try:
             values = _named(self._kind.explode(self.state))
             unfit = frozenset[object]()
         except UnsupportedValue:
             values = self._exploded_one_by_one(refused)
             unfit = frozenset[object](name for name in names or () if name not in values)
-        whole = print_of(values)
-        if whole is not None and whole == self._prints.whole:
-            return self._prints
-        before, now = self._each_before(), prints_of(values)
-        for name, print in now.items():
-            if print is None or print != before.get(name):
-                try:
-                    self._collect_field(name, values[name], changes, print, before.get(name))
-                except UnsupportedValue as error:
-                    refused.append(error)
-                    now[name] = before.get(name)
+        if self._are_originals(values):
+            return before
+        now = before.copy()
+        for name, value in values.items():
+            original = before.get(name)
+            if is_as(value, original):
+                continue
+            try:
+                now[name] = self._collect_field(name, value, changes, original)
+            except UnsupportedValue as error:
+                refused.append(error)
         if names is not None and changes.fields:
             for name, reason in self._misfits(values, changes).items():
                 del changes.fields[name]
@@ -81,24 +69,25 @@ class Fields(Generic[S]):
         for name, data in self._stored.items():
             if name not in values and name not in unfit and (names is None or name in names):
                 changes.removed[name] = data
-        for name in unfit:
-            now[name] = before.get(name)
-        return Prints(whole if len(refused) == refusals else None, now)
+        for name in before:
+            if name not in values and name not in unfit:
+                del now[name]
+        return now
 
-    def absorb(self, changes: Changes, stored: dict[str, bytes], now: Prints | None) -> None:
+    def absorb(self, changes: Changes, stored: dict[str, bytes], now: Originals | None) -> None:
         """Take *stored*, to which *changes* have led, as what later changes rest on.
 
-        *now* are the fingerprints that the state had when they were collected.
+        *now* is what the state was when they were collected.
         """
         self._stored = stored
         if now is not None:
-            self._prints = now
+            self._originals = now
         if self._kind.names is None:
             self._seen = stored
         else:
             self._seen |= {name: put.value for name, put in changes.fields.items()}
 
-    def _exploded_one_by_one(self, refused: list[SessionError]) -> Mapping[object, object]:
+    def _exploded_one_by_one(self, refused: list[SessionError]) -> dict[object, object]:
         """Return what can be of the state, and refuse the rest of it by name."""
         values: dict[object, object] = {}
         for name in sorted(self._kind.names or ()):
@@ -108,49 +97,47 @@ class Fields(Generic[S]):
                 refused.append(error)
         return values
 
-    def _each_before(self) -> dict[object, bytes | None]:
-        prints = self._prints
-        if prints.each is None:
-            assert prints.whole is not None
-            prints.each = prints_of(cast("dict[object, object]", value_of(prints.whole)))
-        return prints.each
+    def _are_originals(self, values: dict[object, object]) -> bool:
+        originals = self._originals
+        if len(values) != len(originals):
+            return False
+        for name, value in values.items():
+            if not is_as(value, originals.get(name)):
+                return False
+        return True
 
     def _collect_field(
-        self,
-        given: object,
-        value: object,
-        changes: Changes,
-        now: bytes | None,
-        before: bytes | None,
-    ) -> None:
-        """Add *value* as what *given* names; without a fingerprint of both, after a closer look."""
+        self, given: object, value: object, changes: Changes, before: Original | None
+    ) -> Original | None:
+        """Add *value* as what *given* names; where it is not plain, after a closer look."""
         name = checked_name(given)
         where = f"state.{name}"
-        data = self._codec.encode(value, where)
+        data, now = self._codec.encode(value, where), original_of(value)
         seen = self._seen.get(name) if now is None or before is None else None
         if seen is None or not self._same(data, seen, where):
             changes.fields[name] = Put(data, self._stored.get(name))
+        return now
 
     def _same(self, data: bytes, seen: bytes, where: str) -> bool:
         """Whether both hold one value, though perhaps written by another encoder's rules."""
         return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)
 
-    def _encoded(self, values: Mapping[object, object]) -> dict[str, bytes]:
-        """Encode what has no fingerprint, to be compared by its bytes."""
+    def _encoded(self, values: dict[object, object]) -> dict[str, bytes]:
+        """Encode what is not plain, to be compared by its bytes."""
         return {
             checked_name(name): self._codec.encode(values[name], f"state.{name}")
-            for name, print in (self._prints.each or {}).items()
-            if print is None
+            for name, original in self._originals.items()
+            if original is None
         }
 
-    def _misfits(self, values: Mapping[object, object], changes: Changes) -> dict[str, str]:
+    def _misfits(self, values: dict[object, object], changes: Changes) -> dict[str, str]:
         """Name what the type would not take back as it is: once stored it could never be read."""
         stored = {
             name: self._codec.decode(put.value, f"state.{name}")
             for name, put in changes.fields.items()
         }
         try:
-            again = self._kind.build({**cast("Mapping[str, object]", values), **stored})
+            again = self._kind.build({**cast("dict[str, object]", values), **stored})
         except UnreadableConversation as error:
             alone = [name for name, value in stored.items() if not self._fits(name, value)]
             return dict.fromkeys(alone or stored, f"it would not come back: {error.reason}")
@@ -168,9 +155,9 @@ class Fields(Generic[S]):
         return True
 
 
-def _named(values: Mapping[str, object]) -> Mapping[object, object]:
+def _named(values: dict[str, object]) -> dict[object, object]:
     """Return *values*, whose names may be anything as long as nobody has checked them."""
-    return cast("Mapping[object, object]", values)
+    return cast("dict[object, object]", values)
 
 
 def _equal(again: object, now: object) -> bool:

@@ -54,7 +54,7 @@ class HeldConversation(Generic[S]):
         self._terms = terms
         self._parent = parent
         self._channel: Channel | None = None
-        self._copy = WorkingCopy(terms.codec, terms.kind, weakref.ref(self), snapshot)
+        self._copy = WorkingCopy(terms.codec, terms.cache, terms.kind, weakref.ref(self), snapshot)
         self._commits = Commits(self._copy)
         self._replies: list[Reply] = []
 

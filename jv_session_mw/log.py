@@ -9,8 +9,9 @@ from msgspec import Struct
 from jv_session_mw.changes import NO_MESSAGES, Changes, Stretch
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedValue
-from jv_session_mw.fingerprint import fingerprint
+from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
+from jv_session_mw.originals import Original, are_as, original_of
 from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.succession import extended
 
@@ -23,7 +24,7 @@ class LogEdit(Struct):
 
     `size` is the length of the log that it was made from, `clears` how often that was cleared.
     `kept` are the entries that stay, `appended` the new ones, which have no number yet, and
-    `values` the messages of both. `print` is the fingerprint of `values`.
+    `values` the messages of both. `originals` say what the values were.
     """
 
     size: int
@@ -31,43 +32,46 @@ class LogEdit(Struct):
     kept: Stretch = NO_MESSAGES
     appended: list[bytes] = []
     values: list[Message] = []
-    print: bytes | None = None
+    originals: list[Original | None] = []
 
 
 class Log:
     """The entries that were loaded, and the list that was made of them for the app.
 
-    `_print` is the fingerprint of the messages as they are stored, but for those loaded ones that
-    nobody has looked at: they are what they were as long as they are in their places. `_end` is the
-    highest number of what may be stored, which need not be here, and 0 when nothing is.
+    `_values` are the messages in their places, and `_originals` what they are as they are stored.
+    `_end` is the highest number of what may be stored, which need not be here, and 0 when nothing
+    is.
     """
 
-    __slots__ = ("_clears", "_codec", "_end", "_print", "_values", "entries", "messages")
+    __slots__ = (
+        "_cache", "_clears", "_codec", "_end", "_originals", "_values", "entries", "messages",
+    )  # fmt: skip
 
     def __init__(
         self,
         codec: Codec,
+        cache: MessageCache,
         entries: Stretch,
         unseen: int,
         source: "weakref.ref[Source]",
     ) -> None:
         self._codec = codec
+        self._cache = cache
         self._clears = 0
         self._end = _end_of(entries)
         self.entries = entries
-        self._values = _decode(codec, entries)
-        self._print: bytes | None = b""
+        self._values, self._originals = cache.read(entries)
         self.messages = Messages(self._values, unseen, source)
 
     def prepend(self, older: Stretch) -> list[Message]:
         """Take in *older* entries, and return their messages."""
         if not older:
             self.messages.unseen = 0
-        values = _decode(self._codec, older)
+        values, originals = self._cache.read(older)
         self.messages.look()
-        self._print = _joined(fingerprint(values), self._whole_print())
         self.entries = older + self.entries
         self._values = values + self._values
+        self._originals = originals + self._originals
         self.messages[:0] = values
         self.messages.unseen -= len(older)
         return values
@@ -92,7 +96,7 @@ class Log:
             return None
         else:
             edit = LogEdit(count, self._clears, self.entries)
-            edit.values, edit.print = _held(messages, slice(count)), self._print
+            edit.values, edit.originals = _held(messages, slice(count)), self._originals.copy()
             fresh = _held(messages, slice(count, None))
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
@@ -103,12 +107,13 @@ class Log:
         stored = edit.kept
         if edit.appended:
             stored = extended(stored, first_seq, edit.appended)
-        values, print = edit.values, edit.print
+        values, originals = edit.values, edit.originals
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
             stored = self.entries[:meanwhile] + stored
-            values, print = self._values[:meanwhile] + values, None
-        self.entries, self._values, self._print = stored, values, print
+            values = self._values[:meanwhile] + values
+            originals = self._originals[:meanwhile] + originals
+        self.entries, self._values, self._originals = stored, values, originals
         if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
             self._end = _end_of(stored)
         self._clears = edit.clears
@@ -117,61 +122,44 @@ class Log:
         count, unlooked = len(self._values), messages.unlooked
         if messages.clears != self._clears or len(messages) < count:
             return False
-        unchanged = 0 if unlooked is None else len(unlooked)
-        if unchanged == count:
+        if unlooked == count:
             return True
-        stored = self._whole_print() if unlooked is None else self._print
-        if stored is None:  # no two of what is not plain are known to be one
-            return False
-        return fingerprint(_held(messages, slice(unchanged, count))) == stored
-
-    def _whole_print(self) -> bytes | None:
-        """Return the fingerprint of all, once somebody has looked at the loaded ones."""
-        self._print = _joined(self.messages.before, self._print)
-        self.messages.before = b""
-        return self._print
+        looked_at = cast("list[object]", _held(messages, slice(unlooked, count)))
+        return are_as(looked_at, self._originals[unlooked:])
 
     def _edited(
         self, messages: list[Message], changes: Changes, refused: list[SessionError]
     ) -> tuple[LogEdit, list[Message]]:
         """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
-        self._whole_print()
         edit = LogEdit(len(self._values), self.messages.clears)
-        entries, values = list(self.entries), self._values
+        entries, values, originals = list(self.entries), self._values, self._originals
         if self.messages.clears > self._clears and self._end:
             changes.cleared = self._end
-            entries, values = [], []
-        rewriting = Rewriting(self._codec, entries, values, changes)
+            entries, values, originals = [], [], []
+        rewriting = Rewriting(self._codec, entries, values, originals, changes)
         fresh = rewriting.walk(messages)
         refused += rewriting.refused
         edit.kept = Stretch(rewriting.numbers, rewriting.stored)
-        edit.values = rewriting.kept
-        edit.print = None if rewriting.refused else fingerprint(edit.values)
+        edit.values, edit.originals = rewriting.kept, rewriting.originals
         return edit, fresh
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
-        encode, appended = self._codec.encode, edit.appended
+        encode, appended, originals = self._codec.encode, edit.appended, edit.originals
         values = cast("list[object]", fresh)  # an app may append what is no dict
         try:
             for at, message in enumerate(values, len(edit.values)):
-                appended.append(encode(message, f"messages[{at}]"))
+                data = encode(message, f"messages[{at}]")
+                original = original_of(message)
+                self._cache.keep(data, original)
+                appended.append(data)
+                originals.append(original)
         except UnsupportedValue as error:
             refused.append(error)
             fresh = fresh[: len(appended)]
         edit.values += fresh
-        edit.print = _joined(edit.print, fingerprint(fresh))
 
 
 def _end_of(entries: Stretch) -> int:
     numbers = entries.numbers
     return numbers[-1] if numbers else 0
-
-
-def _joined(one: bytes | None, other: bytes | None) -> bytes | None:
-    return None if one is None or other is None else one + other
-
-
-def _decode(codec: Codec, entries: Stretch) -> list[Message]:
-    values = codec.decode_all(entries.values, lambda at: f"message {entries.numbers[at]}")
-    return cast("list[Message]", values)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
-from jv_session_mw.fingerprint import fingerprint
 
 Message: TypeAlias = dict[str, Any]
 
@@ -29,14 +28,13 @@ class Messages(list[Message]):
     `await messages.older()` brings them in.
     """
 
-    __slots__ = ("_source", "before", "clears", "unlooked", "unseen")
+    __slots__ = ("_source", "clears", "unlooked", "unseen")
 
     def __init__(self, messages: list[Message], unseen: int, source: "weakref.ref[Source]") -> None:
         self.extend(messages)
         self.unseen = unseen
         self.clears = 0
-        self.unlooked: list[Message] | None = messages
-        self.before: bytes | None = b""
+        self.unlooked = len(messages)
         self._source = source
 
     @property
@@ -78,10 +76,8 @@ class Messages(list[Message]):
     # Who removes or replaces one has that noted too: until then the loaded ones are the first ones.
 
     def look(self) -> None:
-        """Note what the loaded messages are, before anybody can change one of them."""
-        if self.unlooked is not None:
-            self.before = fingerprint(self.unlooked)
-            self.unlooked = None
+        """Note that somebody may change the loaded messages from now on."""
+        self.unlooked = 0
 
     def __iter__(self) -> Iterator[Message]:
         self.look()

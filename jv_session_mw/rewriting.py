@@ -4,6 +4,7 @@ from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
 from jv_session_mw.messages import NO_REORDER, Message
+from jv_session_mw.originals import Original, is_as, original_of
 
 
 class Rewriting:
@@ -11,12 +12,13 @@ class Rewriting:
 
     Messages are told apart by identity, so that one which was changed in place is a change and not
     a removal and an addition. What is found goes into *changes*; `numbers`, `stored` and `kept`
-    are the entries that stay, with their messages.
+    are the entries that stay, with their messages, and `originals` what those are. A refused one
+    has no original, so that it is looked at again.
     """
 
     __slots__ = (
-        "_changes", "_codec", "_entries", "_passed", "_values", "kept", "numbers", "refused",
-        "stored",
+        "_changes", "_codec", "_entries", "_originals", "_passed", "_values", "kept", "numbers",
+        "originals", "refused", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -24,16 +26,19 @@ class Rewriting:
         codec: Codec,
         entries: list[tuple[int, bytes]],
         values: list[Message],
+        originals: list[Original | None],
         changes: Changes,
     ) -> None:
         self._codec = codec
         self._entries = entries
         self._values = values
+        self._originals = originals
         self._changes = changes
         self._passed: set[int] = set()
         self.numbers: list[int] = []
         self.stored: list[bytes] = []
         self.kept: list[Message] = []
+        self.originals: list[Original | None] = []
         self.refused: list[SessionError] = []
 
     def walk(self, messages: list[Message]) -> list[Message]:
@@ -74,21 +79,26 @@ class Rewriting:
 
     def _keep(self, index: int, message: Message) -> None:
         """Keep the place of an entry for what is its message now."""
-        number, data = self._entries[index]
-        try:
-            now = self._written(message, data)
-        except UnsupportedValue as error:
-            self.refused.append(error)
-            now, message = data, self._values[index]
-        if now is not data:
-            self._changes.replaced[number] = Put(now, data)
+        number, stored = self._entries[index]
+        now, original = stored, self._originals[index]
+        if not is_as(message, original):
+            try:
+                now, original = self._written(message, stored, original), original_of(message)
+            except UnsupportedValue as error:
+                self.refused.append(error)
+                message, original = self._values[index], None
+        if now is not stored:
+            self._changes.replaced[number] = Put(now, stored)
         self.numbers.append(number)
         self.stored.append(now)
         self.kept.append(message)
+        self.originals.append(original)
 
-    def _written(self, message: Message, stored: bytes) -> bytes:
+    def _written(self, message: Message, stored: bytes, original: Original | None) -> bytes:
         """Return what is to be stored for *message*: *stored* itself if that holds it already."""
         codec, where = self._codec, f"messages[{len(self.kept)}]"
+        if original is not None and original_of(message) is not None:  # plain, and another one
+            return codec.encode(message, where)
         if codec.unchanged(message, stored):
             return stored
         data = codec.encode(message, where)

@@ -31,7 +31,7 @@ class StateKind(Protocol[S]):
         """Return the state, or raise `UnreadableConversation` when the values do not fit."""
         ...
 
-    def explode(self, state: S) -> Mapping[str, object]:
+    def explode(self, state: S) -> dict[str, object]:
         """Return the named values, or raise `UnsupportedValue`."""
         ...
 
@@ -81,7 +81,7 @@ class DictKind:
     def build(self, values: dict[str, object]) -> dict[str, object]:
         return values
 
-    def explode(self, state: dict[str, object]) -> Mapping[str, object]:
+    def explode(self, state: dict[str, object]) -> dict[str, object]:
         return state
 
     def value(self, state: dict[str, object], name: str) -> object:
@@ -102,7 +102,7 @@ class StructKind(Generic[S]):
     def build(self, values: dict[str, object]) -> S:
         return _convert(values, self.state_type, self.names or frozenset())
 
-    def explode(self, state: S) -> Mapping[str, object]:
+    def explode(self, state: S) -> dict[str, object]:
         return cast("dict[str, object]", _plain(state))
 
     def value(self, state: S, name: str) -> object:
@@ -123,7 +123,7 @@ class DataclassKind(Generic[S]):
     def build(self, values: dict[str, object]) -> S:
         return _convert(values, self.state_type, self.names or frozenset())
 
-    def explode(self, state: S) -> Mapping[str, object]:
+    def explode(self, state: S) -> dict[str, object]:
         return {name: self.explode_field(state, name) for name in self._fields}
 
     def value(self, state: S, name: str) -> object:
@@ -185,7 +185,7 @@ class ModelKind:
             reason = f"its fields do not fit {self.state_type.__qualname__}"
             raise UnreadableConversation("state", reason) from error
 
-    def explode(self, state: Model) -> Mapping[str, object]:
+    def explode(self, state: Model) -> dict[str, object]:
         dumped = _dumped(state, None, "state")
         return {name: value for name, value in dumped.items() if name in (self.names or ())}
 

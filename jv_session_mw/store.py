@@ -25,6 +25,7 @@ from jv_session_mw.errors import (
 from jv_session_mw.health import StoreHealth
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.keys import decode_key, encode_key
+from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.plain import PlainView
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
@@ -62,7 +63,10 @@ class ConversationStore(Generic[S]):
         self.inflight = InFlight()
         self._backend = backend
         self._plain = PlainView(codec, messages_key)
-        self._terms = Terms(backend, telemetry, self.inflight, codec, kind, rules, window, deadline)
+        cache = MessageCache(codec)
+        self._terms = Terms(
+            backend, telemetry, self.inflight, codec, cache, kind, rules, window, deadline
+        )
         telemetry.watch(self)
 
     async def initialize(self) -> None:

@@ -11,6 +11,7 @@ from jv_session_mw.channel import Channel
 from jv_session_mw.codec import Codec
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.keys import encode_key
+from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
 
@@ -28,6 +29,7 @@ class Terms(Struct, Generic[S], frozen=True):
     telemetry: Telemetry
     inflight: InFlight
     codec: Codec
+    cache: MessageCache
     kind: StateKind[S]
     rules: Rules
     window: int

@@ -22,8 +22,9 @@ from jv_session_mw.errors import (
     UnsupportedEdit,
     UnsupportedValue,
 )
-from jv_session_mw.fields import Fields, Prints
+from jv_session_mw.fields import Fields, Originals
 from jv_session_mw.log import Log, LogEdit
+from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
 from jv_session_mw.succession import applied, stored
@@ -34,13 +35,13 @@ S = TypeVar("S")
 class Delta(Struct):
     """What is to be stored, and what was refused because it cannot be.
 
-    `log` is the message log once the delta is stored, None when it stays as it is. `state` are the
-    fingerprints of the state that the delta was made from.
+    `log` is the message log once the delta is stored, None when it stays as it is. `state` is what
+    the state was that the delta was made from.
     """
 
     changes: Changes
     log: LogEdit | None
-    state: Prints | None
+    state: Originals | None
     refused: list[SessionError]
 
 
@@ -52,13 +53,14 @@ class WorkingCopy(Generic[S]):
     """
 
     __slots__ = (
-        "_codec", "_entries", "_fields", "_kind", "_log", "_source", "_stored", "_unsure",
+        "_cache", "_codec", "_entries", "_fields", "_kind", "_log", "_source", "_stored", "_unsure",
         "expires_ms", "head",
     )  # fmt: skip
 
     def __init__(
         self,
         codec: Codec,
+        cache: MessageCache,
         kind: StateKind[S],
         source: "weakref.ref[Source]",
         head: Snapshot = MISSING,
@@ -66,6 +68,7 @@ class WorkingCopy(Generic[S]):
         self.head: Snapshot | Outcome = head
         self.expires_ms = 0.0
         self._codec = codec
+        self._cache = cache
         self._kind = kind
         self._source = source
         self._stored: dict[str, bytes] = {}
@@ -156,7 +159,7 @@ class WorkingCopy(Generic[S]):
         log = self._log
         if log is None:
             unseen = self.head.total - len(self._entries.values)
-            log = self._log = Log(self._codec, self._entries, unseen, self._source)
+            log = self._log = Log(self._codec, self._cache, self._entries, unseen, self._source)
         return log.messages
 
     def prepend(self, older: Stretch, first: int, messages: Messages) -> list[Message]:

@@ -7,6 +7,7 @@ from jv_session_mw import Message, Messages
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import Changes, Rules
 from jv_session_mw.codec import JsonCodec
+from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.state import state_kind
 from jv_session_mw.working_copy import WorkingCopy
 
@@ -24,7 +25,9 @@ class TypedHandle(Generic[S]):
     ) -> None:
         self.memory = memory or MemoryBackend(Rules(60_000))
         self._window = window
-        self.copy: WorkingCopy[S] = WorkingCopy(CODEC, state_kind(state_type), weakref.ref(self))
+        self.copy: WorkingCopy[S] = WorkingCopy(
+            CODEC, MessageCache(CODEC), state_kind(state_type), weakref.ref(self)
+        )
         self.load()
 
     @property

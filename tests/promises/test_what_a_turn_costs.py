@@ -47,7 +47,7 @@ class CountingCodec(JsonCodec):
 
 
 class Books:
-    """A store whose every expense is written down."""
+    """A store whose every expense is written down, and one of another process."""
 
     def __init__(self, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
         self.recorder = Recorder()
@@ -59,6 +59,7 @@ class Books:
             connect_timeout=10.0,
             tracer_provider=self.recorder.tracer_provider,
         )
+        self.elsewhere = RedisConversationStore(url=server.url, deadline=10.0, connect_timeout=10.0)
         self._server = Redis(host="127.0.0.1", port=server.port, protocol=2)
         self._trips = count_round_trips(monkeypatch)
 
@@ -66,8 +67,8 @@ class Books:
         """Store a conversation of *size* messages, and return the token of its client."""
         state = {"topic": "flights", "step": 1, "seen": None, **fields}
         for end in range(min(size, 500), size + 500, 500):
-            log = [{"role": "user", "content": "x" * 265} for _ in range(min(end, size))]
-            await self.store.set("id", {**state, "messages": log})
+            log = [{"role": "user", "content": f"{at:265}"} for at in range(min(end, size))]
+            await self.elsewhere.set("id", {**state, "messages": log})
         return TokenSigner(KEYS, purpose="conversation").sign("id")
 
     async def expenses(
@@ -115,6 +116,7 @@ async def books(valkey: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
     await books.store.initialize()
     yield books
     await books.store.close()
+    await books.elsewhere.close()
     books.close()
 
 
@@ -151,6 +153,35 @@ async def test_a_read_is_one_command_and_encodes_nothing(books: Books, size: int
     assert (spent["scripts"], spent["round trips"], spent["spans"]) == (1, 1, 1)
     assert spent["encoded"] == 0
     assert spent["decoded"] == min(size, WINDOW) + FIELDS
+
+
+@pytest.mark.parametrize("handler", [turn, look])
+async def test_no_message_is_decoded_twice(
+    books: Books, handler: Callable[[Conversation], object]
+) -> None:
+    token = await books.hold(1_000)
+    await books.expenses(turn, token)
+    for _ in range(3):
+        assert (await books.expenses(handler, token))["decoded"] == FIELDS
+
+
+async def test_what_is_looked_at_and_stays_is_not_encoded(books: Books) -> None:
+    token = await books.hold(100)
+
+    def look_and_turn(conversation: Conversation) -> None:
+        look(conversation)
+        turn(conversation)
+
+    for _ in range(2):
+        assert (await books.expenses(look_and_turn, token))["encoded"] == 3
+
+
+async def test_only_what_was_changed_among_the_messages_is_encoded(books: Books) -> None:
+    token = await books.hold(100)
+    spent = await books.expenses(
+        lambda conversation: conversation.messages[-2].update(content="mended"), token
+    )
+    assert spent["encoded"] == 1
 
 
 async def test_what_is_not_touched_is_not_decoded(books: Books) -> None:

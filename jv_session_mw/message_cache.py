@@ -1,0 +1,96 @@
+"""The messages that were read lately: one that comes again is copied, for a tenth of the price."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, cast
+
+from jv_session_mw.changes import Stretch
+from jv_session_mw.codec import Codec
+from jv_session_mw.messages import Message
+from jv_session_mw.originals import Original, copy_of, original_of
+
+MAX_BYTES: Final = 32 * 2**20
+SECONDS: Final = 300.0
+OVERHEAD_BYTES: Final = 500  # of a dict, of its texts, and of the places that it takes here
+
+
+class MessageCache:
+    """Decodes stored messages, and keeps what they are by their bytes.
+
+    Of the messages of a turn, most were there in the turn before. Of two generations, the recent
+    one takes in what comes. It becomes the earlier one, in place of that, once it has half of
+    *max_bytes* by estimate or is *seconds* old: what has not come again by then is forgotten.
+    """
+
+    __slots__ = (
+        "_bytes", "_clock", "_codec", "_due", "_earlier", "_max_bytes", "_recent", "_seconds",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        codec: Codec,
+        *,
+        max_bytes: int = MAX_BYTES,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._codec = codec
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._clock = clock
+        self._earlier: dict[bytes, Original] = {}
+        self._recent: dict[bytes, Original] = {}
+        self._bytes = 0
+        self._due = clock() + seconds
+
+    def read(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
+        """Return the messages of *stretch*, and what they are.
+
+        Raises `UnreadableConversation`, which names the message.
+        """
+        if self._clock() >= self._due:
+            self._renew()
+        recent, originals = self._recent, list[Original | None]()
+        messages: list[object] = []
+        for data in stretch.values:
+            original = recent.get(data)
+            if original is None:
+                return self._decoded(stretch)
+            originals.append(original)
+            messages.append(copy_of(original))
+        return cast("list[Message]", messages), originals
+
+    def keep(self, data: bytes, original: Original | None) -> None:
+        """Note that *data* is what *original* says."""
+        if original is None or data in self._recent:
+            return
+        self._recent[data] = original
+        self._bytes += 2 * len(data) + OVERHEAD_BYTES
+        if self._bytes > self._max_bytes // 2:
+            self._renew()
+
+    def _renew(self) -> None:
+        self._earlier, self._recent = self._recent, {}
+        self._bytes, self._due = 0, self._clock() + self._seconds
+
+    def _decoded(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
+        """Read *stretch*, of which not all is known."""
+        numbers, values = stretch.numbers, stretch.values
+        originals = [self._found(data) for data in values]
+        unknown = [at for at, original in enumerate(originals) if original is None]
+        messages: list[object] = [None if one is None else copy_of(one) for one in originals]
+        decoded = self._codec.decode_all(
+            [values[at] for at in unknown], lambda at: f"message {numbers[unknown[at]]}"
+        )
+        for place, message in enumerate(decoded):
+            at = unknown[place]
+            messages[at], originals[at] = message, original_of(message)
+            self.keep(values[at], originals[at])
+        return cast("list[Message]", messages), originals
+
+    def _found(self, data: bytes) -> Original | None:
+        original = self._recent.get(data)
+        if original is None:
+            original = self._earlier.get(data)
+            self.keep(data, original)
+        return original
