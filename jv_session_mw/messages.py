@@ -73,11 +73,12 @@ class Messages(list[Message]):
         return list, (list(self),)
 
     # Whoever gets hold of a message may change it; until somebody has, there is nothing to compare.
-    # Who removes or replaces one has that noted too: until then the loaded ones are the first ones.
+    # Who removes or replaces one has that noted too: the first `unlooked` are those first loaded.
 
-    def look(self) -> None:
-        """Note that somebody may change the loaded messages from now on."""
-        self.unlooked = 0
+    def look(self, index: SupportsIndex | slice = 0) -> None:
+        """Note that messages from *index* on may be changed from now on."""
+        if self.unlooked:
+            self.unlooked = min(self.unlooked, _first(index, len(self)))
 
     def __iter__(self) -> Iterator[Message]:
         self.look()
@@ -92,7 +93,7 @@ class Messages(list[Message]):
     @overload
     def __getitem__(self, index: slice, /) -> list[Message]: ...
     def __getitem__(self, index: SupportsIndex | slice, /) -> Message | list[Message]:
-        self.look()
+        self.look(index)
         return super().__getitem__(index)
 
     @overload
@@ -102,15 +103,15 @@ class Messages(list[Message]):
     def __setitem__(
         self, index: SupportsIndex | slice, value: Message | Iterable[Message], /
     ) -> None:
-        self.look()
+        self.look(index)
         super().__setitem__(index, value)  # type: ignore[index, assignment] # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def __delitem__(self, index: SupportsIndex | slice, /) -> None:
-        self.look()
+        self.look(index)
         super().__delitem__(index)
 
     def pop(self, index: SupportsIndex = -1, /) -> Message:
-        self.look()
+        self.look(index)
         return super().pop(index)
 
     def remove(self, message: Message, /) -> None:
@@ -150,3 +151,12 @@ class Messages(list[Message]):
     def reverse(self) -> None:
         """Raise `UnsupportedEdit`: the order of a log is what happened."""
         raise UnsupportedEdit(NO_REORDER)
+
+
+def _first(index: SupportsIndex | slice, count: int) -> int:
+    """Return the first place that *index* names in a list of *count*, or one before it."""
+    if isinstance(index, slice):
+        start, stop, step = index.indices(count)
+        return start if step > 0 else stop + 1
+    at = index.__index__()
+    return at if at >= 0 else max(0, at + count)

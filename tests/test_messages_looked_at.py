@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ from uuid import UUID
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jv_session_mw import Message, Messages
 from tests.handles import Handle, say
@@ -105,6 +108,91 @@ def test_a_change_after_a_commit_is_stored_too(handle: Handle, way: str) -> None
     reached["content"] = "late"
     assert handle.commit() is not None
     assert [message["content"] for message in handle.stored()] == [0, "late", 2, 3, 4, 5]
+
+
+places = st.integers(-9, 9)
+slices = st.builds(slice, st.none() | places, st.none() | places, st.sampled_from([None, 1, 2, -1]))
+
+
+def change(message: Message) -> None:
+    message["content"] = ["changed", message["content"]]
+
+
+def pop(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        messages.pop(place)
+
+
+def delete(messages: list[Message], place: int | slice) -> None:
+    del messages[place]
+
+
+def replace(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        messages[place] = say("replaced")
+
+
+def reach(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        change(messages[place])
+        return
+    for message in messages[place]:
+        change(message)
+
+
+def append(messages: list[Message], _: int | slice) -> None:
+    messages.append(say("appended"))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([reach, reach, pop, delete, replace, append]),
+            places | slices,
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_is_done_at_any_place_is_stored_as_a_list_would_have_it(
+    steps: list[tuple[Callable[[list[Message], Any], None], Any, bool]],
+) -> None:
+    author = Handle()
+    author.messages.extend(say(at) for at in range(6))
+    author.commit()
+    handle, expected = Handle(author.memory), [say(at) for at in range(6)]
+    for step, place, commits in steps:
+        with suppress(IndexError):
+            step(expected, place)
+        with suppress(IndexError):
+            step(handle.messages, place)
+        if commits:
+            handle.commit()
+            assert handle.stored() == expected
+    handle.commit()
+    assert handle.stored() == expected
+    assert handle.commit() is None
+
+
+LOOKS: list[tuple[Callable[[Messages], object], int]] = [
+    (len, 4),
+    (lambda messages: messages.append(say("new")), 4),
+    (lambda messages: messages[-1], 3),
+    (lambda messages: messages.pop(), 3),
+    (lambda messages: messages[-2:], 2),
+    (lambda messages: messages[3:0:-1], 1),
+    (lambda messages: messages[:2], 0),
+    (iter, 0),
+]
+
+
+@pytest.mark.parametrize(("look", "unlooked"), LOOKS)
+def test_what_comes_before_the_first_that_was_reached_is_not_compared(
+    handle: Handle, look: Callable[[Messages], object], unlooked: int
+) -> None:
+    look(handle.messages)
+    assert handle.messages.unlooked == unlooked
 
 
 def test_one_value_in_place_of_an_equal_one_of_another_type_is_a_change(handle: Handle) -> None:
