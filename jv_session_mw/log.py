@@ -11,7 +11,7 @@ from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
-from jv_session_mw.originals import Original, are_as, original_of
+from jv_session_mw.originals import Original, are_as, fill_in, original_of
 from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.succession import extended
 
@@ -38,9 +38,9 @@ class LogEdit(Struct):
 class Log:
     """The entries that were loaded, and the list that was made of them for the app.
 
-    `_values` are the messages in their places, and `_originals` what they are as they are stored.
-    `_end` is the highest number of what may be stored, which need not be here, and 0 when nothing
-    is.
+    `_values` are the messages in their places, and `_originals` what they are as they are stored,
+    as far as that is known: of what is not flat, once somebody looks at it. `_end` is the highest
+    number of what may be stored, which need not be here, and 0 when nothing is.
     """
 
     __slots__ = (
@@ -61,17 +61,18 @@ class Log:
         self._end = _end_of(entries)
         self.entries = entries
         self._values, self._originals = cache.read(entries)
-        self.messages = Messages(self._values, unseen, source)
+        self.messages = Messages(self._values, self._originals, unseen, source)
 
     def prepend(self, older: Stretch) -> list[Message]:
         """Take in *older* entries, and return their messages."""
         if not older:
             self.messages.unseen = 0
         values, originals = self._cache.read(older)
+        fill_in(originals, cast("list[object]", values))
         self.messages.look()
         self.entries = older + self.entries
         self._values = values + self._values
-        self._originals = originals + self._originals
+        self._originals[:0] = originals
         self.messages[:0] = values
         self.messages.unseen -= len(older)
         return values
@@ -113,7 +114,7 @@ class Log:
             stored = self.entries[:meanwhile] + stored
             values = self._values[:meanwhile] + values
             originals = self._originals[:meanwhile] + originals
-        self.entries, self._values, self._originals = stored, values, originals
+        self.entries, self._values, self._originals[:] = stored, values, originals
         if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
             self._end = _end_of(stored)
         self._clears = edit.clears

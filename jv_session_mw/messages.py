@@ -2,9 +2,10 @@
 
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, overload
+from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, cast, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
+from jv_session_mw.originals import Original, fill_in
 
 Message: TypeAlias = dict[str, Any]
 
@@ -28,10 +29,17 @@ class Messages(list[Message]):
     `await messages.older()` brings them in.
     """
 
-    __slots__ = ("_source", "clears", "unlooked", "unseen")
+    __slots__ = ("_source", "clears", "originals", "unlooked", "unseen")
 
-    def __init__(self, messages: list[Message], unseen: int, source: "weakref.ref[Source]") -> None:
+    def __init__(
+        self,
+        messages: list[Message],
+        originals: list[Original | None],
+        unseen: int,
+        source: "weakref.ref[Source]",
+    ) -> None:
         self.extend(messages)
+        self.originals = originals
         self.unseen = unseen
         self.clears = 0
         self.unlooked = len(messages)
@@ -76,9 +84,12 @@ class Messages(list[Message]):
     # Who removes or replaces one has that noted too: the first `unlooked` are those first loaded.
 
     def look(self, index: SupportsIndex | slice = 0) -> None:
-        """Note that messages from *index* on may be changed from now on."""
+        """Note what the messages from *index* on are, before anybody can change one of them."""
         if self.unlooked:
-            self.unlooked = min(self.unlooked, _first(index, len(self)))
+            first = min(self.unlooked, _first(index, len(self)))
+            looked_at = super().__getitem__(slice(first, self.unlooked))
+            fill_in(self.originals, cast("list[object]", looked_at), first)
+            self.unlooked = first
 
     def __iter__(self) -> Iterator[Message]:
         self.look()

@@ -1,8 +1,10 @@
-"""What a value was: to tell whether it still is that, and to make it again as a copy."""
+"""What a value was, to tell whether it still is that."""
 
 import marshal
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
+
+import msgspec
 
 # Of a text or a number itself, as it cannot change; of a dict of such, a copy; of any other plain
 # value its fingerprint. Whoever has one only passes it on.
@@ -15,7 +17,7 @@ _PARTS: Final = _SCALARS | {type(None), bytes}
 # From version 3 on the bytes depend on who else holds the values.
 VERSION: Final = 2
 _dumps: Final = cast("Callable[[object, int], bytes]", marshal.dumps)
-_loads: Final = cast("Callable[[bytes], object]", marshal.loads)
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def original_of(value: object) -> Original | None:
@@ -24,19 +26,30 @@ def original_of(value: object) -> Original | None:
     None for what is not plain: an object of any class that is not a built-in one, or what has one
     inside.
     """
+    flat = flat_of(value)
+    return _print_of(value) if flat is None else flat
+
+
+def flat_of(value: object) -> Original | None:
+    """Return what *value* is now, None where something inside of it could be changed by itself."""
     kind = type(value)
     if kind in _SCALARS:
         return value
     if kind is dict and _is_flat(cast("Flat", value)):
         return cast("Flat", value).copy()
-    return _print_of(value)
+    return None
 
 
-def copy_of(original: Original) -> object:
-    """Return a value of its own that is what *original* says, nested lists and dicts too."""
-    if isinstance(original, dict):
-        return cast("Flat", original).copy()
-    return _loads(original) if isinstance(original, bytes) else original
+def copy_of(flat: Original) -> object:
+    """Return a value of its own that is what *flat* says, which `flat_of` made."""
+    return cast("Flat", flat).copy() if isinstance(flat, dict) else flat
+
+
+def fill_in(originals: list[Original | None], values: list[object], first: int = 0) -> None:
+    """Put in what *values*, the first of them at place *first*, are where nobody has said it."""
+    for at, value in enumerate(values, first):
+        if originals[at] is None:
+            originals[at] = original_of(value)
 
 
 def are_as(values: list[object], originals: list[Original | None]) -> bool:
@@ -56,7 +69,7 @@ def is_as(value: object, original: Original | None) -> bool:
     if isinstance(original, dict):
         return type(value) is dict and _is_flat_as(cast("Flat", value), cast("Flat", original))
     if isinstance(original, bytes):
-        return _print_of(value) == original
+        return _ends(value) and _print_of(value) == original
     return original is not None and _is_part_as(value, original)
 
 
@@ -94,3 +107,14 @@ def _print_of(value: object) -> bytes | None:
         return _dumps(value, VERSION)
     except ValueError:
         return None
+
+
+def _ends(value: object) -> bool:
+    """Say whether *value* does not hold itself: `marshal` would follow it everywhere, for ever."""
+    try:
+        _encode(value)
+    except RecursionError:
+        return False
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+        pass  # not JSON, which is no reason here
+    return True

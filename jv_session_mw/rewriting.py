@@ -97,11 +97,13 @@ class Rewriting:
     def _written(self, message: Message, stored: bytes, original: Original | None) -> bytes:
         """Return what is to be stored for *message*: *stored* itself if that holds it already."""
         codec, where = self._codec, f"messages[{len(self.kept)}]"
-        if original is not None and original_of(message) is not None:  # plain, and another one
-            return codec.encode(message, where)
-        if codec.unchanged(message, stored):
+        if original is None and codec.unchanged(message, stored):
             return stored
         data = codec.encode(message, where)
+        if data == stored:
+            return stored
+        if original is not None:  # and *message* is not as that
+            return data
         # One value may have been written by another encoder's rules.
-        same = data == stored or data == codec.encode(codec.decode(stored, where), where)
+        same = data == codec.encode(codec.decode(stored, where), where)
         return stored if same else data

@@ -134,6 +134,22 @@ def test_a_value_that_cannot_be_stored_is_named_and_the_rest_is_sent(handle: Han
     assert len(delta.changes.appended) == 1
 
 
+@pytest.mark.timeout(20, method="thread")
+def test_a_value_that_has_come_to_hold_itself_is_refused(handle: Handle) -> None:
+    handle.state["plan"] = {"steps": [1]}
+    handle.messages.append({"role": "assistant", "parts": [1]})
+    handle.commit()
+    handle.load()
+    plan, message = handle.state["plan"], handle.messages[-1]
+    plan["steps"] += [plan, plan]
+    message["parts"] += [message, message]
+    assert not handle.copy.is_as_stored()
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert all("contains itself" in str(error) for error in delta.refused)
+    assert len(delta.refused) == 2
+
+
 @pytest.mark.parametrize("name", [1, None, b"bytes", ("a",), "\ud800", "a\udfff"])
 def test_a_name_that_would_not_come_back_is_refused(handle: Handle, name: object) -> None:
     handle.state[name] = 1  # type: ignore[index] # pyright: ignore[reportArgumentType]
