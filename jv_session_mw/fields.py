@@ -55,7 +55,7 @@ class Fields(Generic[S]):
         now = before.copy()
         for name, value in values.items():
             original = before.get(name)
-            if is_as(value, original):
+            if isinstance(name, str) and is_as(value, original):
                 continue
             try:
                 now[name] = self._collect_field(name, value, changes, original)
@@ -102,7 +102,7 @@ class Fields(Generic[S]):
         if len(values) != len(originals):
             return False
         for name, value in values.items():
-            if not is_as(value, originals.get(name)):
+            if not (isinstance(name, str) and is_as(value, originals.get(name))):
                 return False
         return True
 

@@ -24,7 +24,8 @@ class LogEdit(Struct):
 
     `size` is the length of the log that it was made from, `clears` how often that was cleared.
     `kept` are the entries that stay, `appended` the new ones, which have no number yet, and
-    `values` the messages of both. `originals` say what the values were.
+    `values` the messages of both. `originals` say what the new ones were, and `kept_originals` what
+    the others were, None where nothing was done to them.
     """
 
     size: int
@@ -33,6 +34,7 @@ class LogEdit(Struct):
     appended: list[bytes] = []
     values: list[Message] = []
     originals: list[Original | None] = []
+    kept_originals: list[Original | None] | None = None
 
 
 class Log:
@@ -97,7 +99,7 @@ class Log:
             return None
         else:
             edit = LogEdit(count, self._clears, self.entries)
-            edit.values, edit.originals = _held(messages, slice(count)), self._originals.copy()
+            edit.values = _held(messages, slice(count))
             fresh = _held(messages, slice(count, None))
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
@@ -108,13 +110,15 @@ class Log:
         stored = edit.kept
         if edit.appended:
             stored = extended(stored, first_seq, edit.appended)
-        values, originals = edit.values, edit.originals
+        values, kept = edit.values, edit.kept_originals
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
             stored = self.entries[:meanwhile] + stored
             values = self._values[:meanwhile] + values
-            originals = self._originals[:meanwhile] + originals
-        self.entries, self._values, self._originals[:] = stored, values, originals
+        if kept is not None:
+            self._originals[max(0, meanwhile) :] = kept
+        self._originals += edit.originals
+        self.entries, self._values = stored, values
         if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
             self._end = _end_of(stored)
         self._clears = edit.clears
@@ -142,7 +146,7 @@ class Log:
         fresh = rewriting.walk(messages)
         refused += rewriting.refused
         edit.kept = Stretch(rewriting.numbers, rewriting.stored)
-        edit.values, edit.originals = rewriting.kept, rewriting.originals
+        edit.values, edit.kept_originals = rewriting.kept, rewriting.originals
         return edit, fresh
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
@@ -150,11 +154,8 @@ class Log:
         values = cast("list[object]", fresh)  # an app may append what is no dict
         try:
             for at, message in enumerate(values, len(edit.values)):
-                data = encode(message, f"messages[{at}]")
-                original = original_of(message)
-                self._cache.keep(data, original)
-                appended.append(data)
-                originals.append(original)
+                appended.append(encode(message, f"messages[{at}]"))
+                originals.append(original_of(message))
         except UnsupportedValue as error:
             refused.append(error)
             fresh = fresh[: len(appended)]

@@ -11,16 +11,20 @@ from jv_session_mw.originals import Original, copy_of, flat_of
 
 MAX_BYTES: Final = 32 * 2**20
 SECONDS: Final = 300.0
-OVERHEAD_BYTES: Final = 500  # of a dict, of its texts, and of the places that it takes here
+WIDEST: Final = 4  # bytes of a character, in a text that has another than those of ASCII
+OVERHEAD_BYTES: Final = 300  # of a dict, and of the place that it takes here
+PART_BYTES: Final = 150  # of a name, of what it names, and of the place that both take
 
 
 class MessageCache:
     """Decodes stored messages, and keeps by their bytes what the flat ones are.
 
     One with lists or dicts inside is decoded each time, as nothing copies it sooner. Of the
-    messages of a turn, most were there in the turn before. Of two generations, the recent one takes
-    in what comes. It becomes the earlier one, in place of that, once it has half of *max_bytes* by
-    estimate or is *seconds* old: what has not come again by then is forgotten.
+    messages of a turn, most were there in the turn before. Only what was read is kept: what a codec
+    was given to write need not be what it wrote. Of two generations, the recent one takes in what
+    comes. It becomes the earlier one, in place of that, once it has half of *max_bytes*, by an
+    estimate from above, or when something is read *seconds* after it began: what has not come again
+    by then is forgotten.
     """
 
     __slots__ = (
@@ -49,8 +53,7 @@ class MessageCache:
 
         Raises `UnreadableConversation`, which names the message.
         """
-        if self._clock() >= self._due:
-            self._renew()
+        self._forget_old()
         recent, originals = self._recent, list[Original | None]()
         messages: list[object] = []
         for data in stretch.values:
@@ -60,19 +63,6 @@ class MessageCache:
             originals.append(original)
             messages.append(copy_of(original))
         return cast("list[Message]", messages), originals
-
-    def keep(self, data: bytes, original: Original | None) -> None:
-        """Note that *data* is what *original* says, if that is flat."""
-        if original is None or isinstance(original, bytes) or data in self._recent:
-            return
-        self._recent[data] = original
-        self._bytes += 2 * len(data) + OVERHEAD_BYTES
-        if self._bytes > self._max_bytes // 2:
-            self._renew()
-
-    def _renew(self) -> None:
-        self._earlier, self._recent = self._recent, {}
-        self._bytes, self._due = 0, self._clock() + self._seconds
 
     def _decoded(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
         """Read *stretch*, of which not all is known."""
@@ -86,12 +76,42 @@ class MessageCache:
         for place, message in enumerate(decoded):
             at = unknown[place]
             messages[at], originals[at] = message, flat_of(message)
-            self.keep(values[at], originals[at])
+            self._keep(values[at], originals[at])
         return cast("list[Message]", messages), originals
 
     def _found(self, data: bytes) -> Original | None:
         original = self._recent.get(data)
         if original is None:
             original = self._earlier.get(data)
-            self.keep(data, original)
+            self._keep(data, original)
         return original
+
+    def _keep(self, data: bytes, flat: Original | None) -> None:
+        if flat is None or data in self._recent:
+            return
+        size = _size_of(data, flat)
+        if size > self._max_bytes // 2:
+            return
+        if self._bytes + size > self._max_bytes // 2:
+            self._renew()
+        self._recent[data] = flat
+        self._bytes += size
+
+    def _forget_old(self) -> None:
+        late = self._clock() - self._due
+        if late < 0:
+            return
+        self._renew()
+        if late >= self._seconds:
+            self._earlier = {}
+
+    def _renew(self) -> None:
+        self._earlier, self._recent = self._recent, {}
+        self._bytes, self._due = 0, self._clock() + self._seconds
+
+
+def _size_of(data: bytes, flat: Original) -> int:
+    """Return the bytes that both take at most."""
+    characters = len(data) if data.isascii() else WIDEST * len(data)
+    parts = len(cast("dict[object, object]", flat)) if isinstance(flat, dict) else 0
+    return len(data) + characters + OVERHEAD_BYTES + PART_BYTES * parts

@@ -1,5 +1,6 @@
 """The message log as a list."""
 
+import operator
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, cast, overload
@@ -114,7 +115,7 @@ class Messages(list[Message]):
     def __setitem__(
         self, index: SupportsIndex | slice, value: Message | Iterable[Message], /
     ) -> None:
-        self.look(index)
+        self.look(0 if value is self else index)
         super().__setitem__(index, value)  # type: ignore[index, assignment] # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def __delitem__(self, index: SupportsIndex | slice, /) -> None:
@@ -169,5 +170,5 @@ def _first(index: SupportsIndex | slice, count: int) -> int:
     if isinstance(index, slice):
         start, stop, step = index.indices(count)
         return start if step > 0 else stop + 1
-    at = index.__index__()
+    at = operator.index(index)
     return at if at >= 0 else max(0, at + count)

@@ -9,7 +9,7 @@ import msgspec
 # Of a text or a number itself, as it cannot change; of a dict of such, a copy; of any other plain
 # value its fingerprint. Whoever has one only passes it on.
 Original: TypeAlias = object
-Flat: TypeAlias = dict[str, object]
+Flat: TypeAlias = dict[object, object]
 
 _SCALARS: Final = frozenset({bool, int, float, str})
 _PARTS: Final = _SCALARS | {type(None), bytes}
@@ -23,8 +23,8 @@ _encode: Final = msgspec.json.Encoder().encode
 def original_of(value: object) -> Original | None:
     """Return what *value* is now.
 
-    None for what is not plain: an object of any class that is not a built-in one, or what has one
-    inside.
+    None for what is not plain: an object of any class that is not a built-in one, what has one
+    inside, and whatever else JSON cannot be made of.
     """
     flat = flat_of(value)
     return _print_of(value) if flat is None else flat
@@ -69,7 +69,7 @@ def is_as(value: object, original: Original | None) -> bool:
     if isinstance(original, dict):
         return type(value) is dict and _is_flat_as(cast("Flat", value), cast("Flat", original))
     if isinstance(original, bytes):
-        return _ends(value) and _print_of(value) == original
+        return _print_of(value) == original
     return original is not None and _is_part_as(value, original)
 
 
@@ -84,7 +84,7 @@ def _is_flat_as(value: Flat, original: Flat) -> bool:
     if len(value) != len(original):
         return False
     for name, here in zip(original, value):
-        if name != here:
+        if here is not name and not (isinstance(here, str) and here == name):
             return False
         now, part = value[name], original[name]
         if now is not part and not _is_part_as(now, part):
@@ -102,19 +102,13 @@ def _is_part_as(now: object, part: object) -> bool:
 
 
 def _print_of(value: object) -> bytes | None:
-    """Return the fingerprint: equal for equal values of the same types, and for no others."""
-    try:
-        return _dumps(value, VERSION)
-    except ValueError:
-        return None
+    """Return the fingerprint: equal for equal values of the same types, and for no others.
 
-
-def _ends(value: object) -> bool:
-    """Say whether *value* does not hold itself: `marshal` would follow it everywhere, for ever."""
+    `marshal` would follow a value that holds itself along every branch, for ever, also after it
+    has met what it cannot write. So there is one only of what JSON can be made of.
+    """
     try:
         _encode(value)
-    except RecursionError:
-        return False
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
-        pass  # not JSON, which is no reason here
-    return True
+        return _dumps(value, VERSION)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None

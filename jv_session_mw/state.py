@@ -92,18 +92,25 @@ class DictKind:
 
 
 class StructKind(Generic[S]):
-    """A `msgspec.Struct`; *attributes* are its fields by the names that they are stored under."""
+    """A `msgspec.Struct`; *attributes* are its fields by the names that they are stored under.
+
+    Written as a whole, one of a type that has a tag or omits defaults has more fields or fewer.
+    """
 
     def __init__(self, state_type: type[S], attributes: Mapping[str, str]) -> None:
         self.names: frozenset[str] | None = frozenset(attributes)
         self.state_type = state_type
         self._attributes = attributes
+        config = cast("type[msgspec.Struct]", state_type).__struct_config__
+        self._is_whole = config.tag is None and not config.omit_defaults
 
     def build(self, values: dict[str, object]) -> S:
         return _convert(values, self.state_type, self.names or frozenset())
 
     def explode(self, state: S) -> dict[str, object]:
-        return cast("dict[str, object]", _plain(state))
+        if self._is_whole:
+            return cast("dict[str, object]", _plain(state))
+        return {name: self.explode_field(state, name) for name in self._attributes}
 
     def value(self, state: S, name: str) -> object:
         return getattr(state, self._attributes[name])

@@ -1,16 +1,22 @@
 """What was read lately is not decoded again, and what is handed out is nobody else's."""
 
+import tracemalloc
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from jv_session_mw import UnreadableConversation
-from jv_session_mw.changes import Stretch
+from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.changes import Rules, Stretch
 from jv_session_mw.codec import JsonCodec
-from jv_session_mw.message_cache import OVERHEAD_BYTES, MessageCache
-from jv_session_mw.originals import is_as, original_of
+from jv_session_mw.message_cache import MessageCache
+from jv_session_mw.messages import Source
+from jv_session_mw.originals import is_as
+from jv_session_mw.state import state_kind
+from jv_session_mw.working_copy import WorkingCopy
 
 
 class CountingCodec(JsonCodec):
@@ -96,13 +102,6 @@ def test_only_what_is_new_is_decoded(codec: CountingCodec) -> None:
     assert codec.decoded == 2 + 2
 
 
-def test_what_is_kept_when_it_is_written_is_never_decoded(codec: CountingCodec) -> None:
-    cache, stretch = MessageCache(codec), stored(say(1))
-    cache.keep(stretch.values[0], original_of(say(1)))
-    assert cache.read(stretch)[0] == [say(1)]
-    assert codec.decoded == 0
-
-
 def test_a_message_that_cannot_be_read_is_named_by_its_number(codec: CountingCodec) -> None:
     cache, good = MessageCache(codec), stored(say(1), first=7)
     cache.read(good)
@@ -124,6 +123,16 @@ def test_what_has_not_come_again_is_forgotten_after_two_spans(codec: CountingCod
     assert codec.decoded == 3
 
 
+def test_after_two_spans_without_a_read_nothing_is_left(codec: CountingCodec) -> None:
+    clock = Clock()
+    cache = MessageCache(codec, seconds=60, clock=clock)
+    cache.read(stored(say(1)))
+    clock.now += 120
+    cache.read(stored(say(2)))
+    cache.read(stored(say(1)))
+    assert codec.decoded == 3
+
+
 def test_what_comes_again_within_the_span_is_not_forgotten(codec: CountingCodec) -> None:
     clock = Clock()
     cache = MessageCache(codec, seconds=60, clock=clock)
@@ -135,16 +144,75 @@ def test_what_comes_again_within_the_span_is_not_forgotten(codec: CountingCodec)
     assert codec.decoded == 2
 
 
-def test_it_takes_no_more_than_it_may(codec: CountingCodec) -> None:
-    each = 2 * len(stored(say(100)).values[0]) + OVERHEAD_BYTES
-    cache = MessageCache(codec, max_bytes=20 * each)
-    for at in range(100, 200):
-        cache.read(stored(say(at)))
-    assert codec.decoded == 100
+SHAPES: dict[str, Callable[[int], object]] = {
+    "short": lambda at: {"role": "user", "content": f"{at}"},
+    "long": lambda at: {"role": "user", "content": f"{at:5000}"},
+    "wide characters": lambda at: {"role": "user", "content": f"\N{PARTY POPPER}{at:5000}"},
+    "many parts": lambda at: {f"part {part}": part for part in range(at, at + 300)},
+    "text": lambda at: f"{at:300}",
+}
 
-    for at in range(190, 200):  # the last ten are there
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_takes_no_more_memory_than_it_may(codec: CountingCodec, shape: str) -> None:
+    cache, most, at = MessageCache(codec, max_bytes=2**18), 0, 0
+    tracemalloc.start()
+    try:
+        while tracemalloc.get_traced_memory()[0] < 2**20 and at < 2_000:
+            cache.read(stored(*(SHAPES[shape](1_000 + at + step) for step in range(50))))
+            at += 50
+            most = max(most, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert 2**15 < most < 1.1 * 2**18
+    assert codec.decoded == at
+
+
+def test_the_last_messages_are_there_and_the_first_ones_are_not(codec: CountingCodec) -> None:
+    cache = MessageCache(codec, max_bytes=2**18)
+    for at in range(2_000):
         cache.read(stored(say(at)))
-    assert codec.decoded == 100
-    for at in range(100, 180):  # the first eighty are not
+    assert codec.decoded == 2_000
+    for at in range(1_950, 2_000):
         cache.read(stored(say(at)))
-    assert codec.decoded == 180
+    assert codec.decoded == 2_000
+    for at in range(50):
+        cache.read(stored(say(at)))
+    assert codec.decoded == 2_050
+
+
+def test_one_message_that_is_too_large_leaves_the_others_alone(codec: CountingCodec) -> None:
+    cache, large = MessageCache(codec, max_bytes=2**18), stored("x" * 2**18)
+    cache.read(stored(say(1)))
+    for _ in range(3):
+        cache.read(large)
+    cache.read(stored(say(1)))
+    assert codec.decoded == 1 + 3
+
+
+class Redacting(JsonCodec):
+    """A codec that does not keep what it is given."""
+
+    def encode(self, value: object, where: str) -> bytes:
+        return super().encode({**cast("dict[str, object]", value), "secret": "***"}, where)
+
+
+def test_what_a_codec_leaves_out_nobody_reads() -> None:
+    codec, memory = Redacting(), MemoryBackend(Rules(60_000))
+    cache, kind = MessageCache(codec), state_kind(cast("type[dict[str, Any]]", dict))
+
+    def opened(key: str) -> WorkingCopy[dict[str, Any]]:
+        held: WorkingCopy[dict[str, Any]] = WorkingCopy(
+            codec, cache, kind, weakref.ref(cast("Source", codec))
+        )
+        held.rebase(memory.snapshot(key, 0))
+        return held
+
+    for key in ("first", "second"):
+        held = opened(key)
+        held.messages.append({"secret": key})
+        delta = held.collect()
+        assert delta is not None
+        held.absorb(delta, memory.apply(key, delta.changes))
+    for key in ("first", "second"):
+        assert list(opened(key).messages) == [{"secret": "***"}]

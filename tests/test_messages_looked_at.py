@@ -4,6 +4,7 @@ import asyncio
 import copy
 import itertools
 import json
+import operator
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jv_session_mw import Message, Messages
-from tests.handles import Handle, say
+from tests.handles import KEY, Handle, say
 
 
 @pytest.fixture
@@ -173,6 +174,49 @@ def test_whatever_is_done_at_any_place_is_stored_as_a_list_would_have_it(
     handle.commit()
     assert handle.stored() == expected
     assert handle.commit() is None
+
+
+def test_messages_that_are_put_behind_themselves_are_seen_in_both_places() -> None:
+    author = Handle()
+    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
+    author.commit()
+    handle = Handle(author.memory)
+    handle.messages[3:] = handle.messages
+    handle.messages[-1]["parts"].append("new")
+    handle.commit()
+    assert handle.stored() == list(handle.messages)
+    assert handle.commit() is None
+
+
+NO_INDEX: dict[str, Callable[[Messages, Any], object]] = {
+    "get": operator.getitem,
+    "pop": Messages.pop,
+    "delete": operator.delitem,
+    "set": lambda messages, index: messages.__setitem__(index, say("new")),
+}
+
+
+@pytest.mark.parametrize("index", ["a", 1.5, None])
+@pytest.mark.parametrize("way", NO_INDEX)
+def test_what_is_no_index_is_a_type_error_as_for_a_list(
+    handle: Handle, way: str, index: object
+) -> None:
+    with pytest.raises(TypeError):
+        NO_INDEX[way](handle.messages, index)
+
+
+def test_a_look_while_a_commit_is_under_way_leaves_nothing_in_doubt() -> None:
+    author = Handle()
+    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
+    author.commit()
+    handle = Handle(author.memory)
+    handle.messages.append(say("new"))
+    delta = handle.copy.collect()
+    assert delta is not None
+    handle.copy.sending(delta)
+    assert handle.messages[0] == {"role": "user", "parts": [0]}
+    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    assert handle.copy.is_as_stored()
 
 
 LOOKS: list[tuple[Callable[[Messages], object], int]] = [

@@ -79,21 +79,32 @@ async def test_a_value_of_the_wrong_type_is_refused_by_name_and_spares_the_rest(
 
 class Pad(msgspec.Struct):
     good: int = 0
+    quiet: int = 7
     notes: dict[str, Any] = {}
+
+
+class TaggedPad(Pad, tag="pad"):
+    pass
+
+
+class SparsePad(Pad, omit_defaults=True):
+    pass
 
 
 @dataclasses.dataclass
 class PadData:
     good: int = 0
+    quiet: int = 7
     notes: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
 
 class PadModel(BaseModel):
     good: int = 0
+    quiet: int = 7
     notes: dict[str, Any] = {}
 
 
-@pytest.mark.parametrize("state_type", [Pad, PadData, PadModel])
+@pytest.mark.parametrize("state_type", [Pad, TaggedPad, SparsePad, PadData, PadModel])
 def test_a_value_that_cannot_be_written_is_refused_by_name_and_all_the_rest_is_stored(
     state_type: type[Any],
 ) -> None:
