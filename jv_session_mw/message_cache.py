@@ -66,17 +66,26 @@ class MessageCache:
 
     def _decoded(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
         """Read *stretch*, of which not all is known."""
-        numbers, values = stretch.numbers, stretch.values
-        originals = [self._found(data) for data in values]
-        unknown = [at for at, original in enumerate(originals) if original is None]
-        messages: list[object] = [None if one is None else copy_of(one) for one in originals]
-        decoded = self._codec.decode_all(
-            [values[at] for at in unknown], lambda at: f"message {numbers[unknown[at]]}"
-        )
-        for place, message in enumerate(decoded):
-            at = unknown[place]
-            messages[at], originals[at] = message, flat_of(message)
-            self._keep(values[at], originals[at])
+        originals = [self._found(data) for data in stretch.values]
+        unknown = [data for at, data in enumerate(stretch.values) if originals[at] is None]
+
+        def where(at: int) -> str:
+            numbers = [
+                number for place, number in enumerate(stretch.numbers) if originals[place] is None
+            ]
+            return f"message {numbers[at]}"
+
+        decoded = iter(self._codec.decode_all(unknown, where))
+        messages: list[object] = []
+        for at, data in enumerate(stretch.values):
+            original = originals[at]
+            if original is not None:
+                messages.append(copy_of(original))
+                continue
+            message = next(decoded)
+            messages.append(message)
+            originals[at] = flat = flat_of(message)
+            self._keep(data, flat)
         return cast("list[Message]", messages), originals
 
     def _found(self, data: bytes) -> Original | None:
