@@ -1,0 +1,150 @@
+"""Whatever place of the messages is named, what is done there is stored, and only that compared."""
+
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jv_session_mw import Message, Messages
+from tests.handles import KEY, Handle, say
+
+
+@pytest.fixture
+def handle() -> Handle:
+    """A conversation of four messages, loaded."""
+    author = Handle()
+    author.messages.extend(say(at) for at in range(4))
+    author.commit()
+    return Handle(author.memory)
+
+
+places = st.integers(-9, 9)
+slices = st.builds(slice, st.none() | places, st.none() | places, st.sampled_from([None, 1, 2, -1]))
+
+
+def change(message: Message) -> None:
+    message["content"] = ["changed", message["content"]]
+
+
+def pop(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        messages.pop(place)
+
+
+def delete(messages: list[Message], place: int | slice) -> None:
+    del messages[place]
+
+
+def replace(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        messages[place] = say("replaced")
+
+
+def reach(messages: list[Message], place: int | slice) -> None:
+    if isinstance(place, int):
+        change(messages[place])
+        return
+    for message in messages[place]:
+        change(message)
+
+
+def append(messages: list[Message], _: int | slice) -> None:
+    messages.append(say("appended"))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([reach, reach, pop, delete, replace, append]),
+            places | slices,
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_is_done_at_any_place_is_stored_as_a_list_would_have_it(
+    steps: list[tuple[Callable[[list[Message], Any], None], Any, bool]],
+) -> None:
+    author = Handle()
+    author.messages.extend(say(at) for at in range(6))
+    author.commit()
+    handle, expected = Handle(author.memory), [say(at) for at in range(6)]
+    for step, place, commits in steps:
+        with suppress(IndexError):
+            step(expected, place)
+        with suppress(IndexError):
+            step(handle.messages, place)
+        if commits:
+            handle.commit()
+            assert handle.stored() == expected
+    handle.commit()
+    assert handle.stored() == expected
+    assert handle.commit() is None
+
+
+def test_messages_that_are_put_behind_themselves_are_seen_in_both_places() -> None:
+    author = Handle()
+    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
+    author.commit()
+    handle = Handle(author.memory)
+    handle.messages[3:] = handle.messages
+    handle.messages[-1]["parts"].append("new")
+    handle.commit()
+    assert handle.stored() == list(handle.messages)
+    assert handle.commit() is None
+
+
+NO_INDEX: dict[str, Callable[[Messages, Any], object]] = {
+    "get": operator.getitem,
+    "pop": Messages.pop,
+    "delete": operator.delitem,
+    "set": lambda messages, index: messages.__setitem__(index, say("new")),
+}
+
+
+@pytest.mark.parametrize("index", ["a", 1.5, None])
+@pytest.mark.parametrize("way", NO_INDEX)
+def test_what_is_no_index_is_a_type_error_as_for_a_list(
+    handle: Handle, way: str, index: object
+) -> None:
+    with pytest.raises(TypeError):
+        NO_INDEX[way](handle.messages, index)
+
+
+def test_a_look_while_a_commit_is_under_way_leaves_nothing_in_doubt() -> None:
+    author = Handle()
+    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
+    author.commit()
+    handle = Handle(author.memory)
+    handle.messages.append(say("new"))
+    delta = handle.copy.collect()
+    assert delta is not None
+    handle.copy.sending(delta)
+    assert handle.messages[0] == {"role": "user", "parts": [0]}
+    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    assert handle.copy.is_as_stored()
+
+
+LOOKS: list[tuple[Callable[[Messages], object], int]] = [
+    (len, 4),
+    (lambda messages: messages.append(say("new")), 4),
+    (lambda messages: messages[-1], 3),
+    (lambda messages: messages.pop(), 3),
+    (lambda messages: messages[-2:], 2),
+    (lambda messages: messages[3:0:-1], 1),
+    (lambda messages: messages[:2], 0),
+    (iter, 0),
+]
+
+
+@pytest.mark.parametrize(("look", "unlooked"), LOOKS)
+def test_what_comes_before_the_first_that_was_reached_is_not_compared(
+    handle: Handle, look: Callable[[Messages], object], unlooked: int
+) -> None:
+    look(handle.messages)
+    assert handle.messages.unlooked == unlooked

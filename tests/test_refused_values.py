@@ -1,0 +1,106 @@
+"""What cannot be stored is refused by name, and keeps nothing else from being stored."""
+
+from enum import StrEnum
+from typing import Any, cast
+
+import pytest
+
+from jv_session_mw import UnsupportedValue
+from jv_session_mw.changes import Outcome
+from tests.handles import Handle, say
+
+
+@pytest.fixture
+def handle() -> Handle:
+    """A conversation with some state and one message, loaded."""
+    author = Handle()
+    author.state.update(n=1, nested={"list": [1, {"deep": "x"}]})
+    author.messages.append(say("hi"))
+    author.commit()
+    return Handle(author.memory)
+
+
+def test_a_value_that_cannot_be_stored_is_named_and_the_rest_is_sent(handle: Handle) -> None:
+    handle.state.update(n=2, bad={"x": {1}})
+    handle.messages.extend([say("a"), say(object()), say("c")])
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert [error.field for error in delta.refused if isinstance(error, UnsupportedValue)] == [
+        "state.bad.x",
+        "messages[2].content",
+    ]
+    assert set(delta.changes.fields) == {"n"}
+    assert len(delta.changes.appended) == 1
+
+
+@pytest.mark.parametrize("before", [[], [object()], [(1,)], [2**70]])
+@pytest.mark.timeout(20, method="thread")
+def test_a_value_that_has_come_to_hold_itself_is_refused(
+    handle: Handle, before: list[object]
+) -> None:
+    handle.state["plan"] = {"steps": [1]}
+    handle.messages.append({"role": "assistant", "parts": [1]})
+    handle.commit()
+    handle.load()
+    plan: Any = handle.state["plan"]
+    message = handle.messages[-1]
+    plan["steps"] += [*before, plan, plan]
+    message["parts"] += [*before, message, message]
+    assert not handle.copy.is_as_stored()
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert len(delta.refused) == 2
+    assert delta.changes.empty()
+
+
+@pytest.mark.parametrize("name", [1, None, b"bytes", ("a",), "\ud800", "a\udfff"])
+def test_a_name_that_would_not_come_back_is_refused(handle: Handle, name: object) -> None:
+    handle.state[name] = 1  # type: ignore[index] # pyright: ignore[reportArgumentType]
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert delta.changes.empty()
+    (error,) = delta.refused
+    assert isinstance(error, UnsupportedValue)
+    assert "state" in error.field
+
+
+class Alike:
+    """What takes the place of the name "a" in a dict."""
+
+    def __hash__(self) -> int:
+        return hash("a")
+
+    def __eq__(self, other: object) -> bool:
+        return other == "a"
+
+
+def test_a_name_that_only_equals_one_is_refused(handle: Handle) -> None:
+    handle.state["a"], handle.state["deep"] = 1, {"a": 1}
+    handle.commit()
+    handle.state = cast("Any", {Alike(): 1, "deep": {Alike(): 1}})
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert len(delta.refused) == 2
+
+
+class Name(StrEnum):
+    A = "a"
+
+
+def test_a_name_that_is_a_text_of_a_kind_of_its_own_names_the_same(handle: Handle) -> None:
+    handle.state["a"], handle.state["deep"] = 1, {"a": 1}
+    handle.commit()
+    handle.state.pop("a")
+    handle.state[Name.A], handle.state["deep"] = 1, {Name.A: 1}
+    assert handle.commit() is None
+
+
+def test_a_refused_value_stays_until_it_is_mended(handle: Handle) -> None:
+    handle.messages.append(say({1}))
+    handle.messages.append(say("after"))
+    delta = handle.copy.collect()
+    assert delta is not None
+    handle.copy.absorb(delta, Outcome("committed", 2))
+    handle.messages[1]["content"] = "mended"
+    handle.commit()
+    assert handle.stored() == [say("hi"), say("mended"), say("after")]
