@@ -1,4 +1,4 @@
-"""The messages that were read lately: one that comes again is copied, for a fifth of the price."""
+"""The messages that were read lately: what comes again and again is copied, not decoded."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -17,14 +17,16 @@ PART_BYTES: Final = 150  # of a name, of what it names, and of the place that bo
 
 
 class MessageCache:
-    """Decodes stored messages, and keeps by their bytes what the flat ones are.
+    """Decodes stored messages, and keeps by their bytes what those are that come again.
 
-    One with lists or dicts inside is decoded each time, as nothing copies it sooner. Of the
-    messages of a turn, most were there in the turn before. Only what was read is kept: what a codec
-    was given to write need not be what it wrote. Of two generations, the recent one takes in what
-    comes. It becomes the earlier one, in place of that, once it has half of *max_bytes*, by an
-    estimate from above, or when something is read *seconds* after it began: what has not come again
-    by then is forgotten.
+    Of the messages of a turn, most were there in the turn before. Only what is flat is kept, as
+    nothing copies lists or dicts sooner than they are decoded, and only what was read, since what a
+    codec was given to write need not be what it wrote. What comes for the first time may never come
+    again: only that it came is noted.
+
+    Of two generations, the recent one takes in what comes. It becomes the earlier one, in place of
+    that, once it has half of *max_bytes*, by an estimate from above, or when something is read
+    *seconds* after it began: what has not come again by then is forgotten.
     """
 
     __slots__ = (
@@ -43,60 +45,57 @@ class MessageCache:
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._clock = clock
-        self._earlier: dict[bytes, Original] = {}
-        self._recent: dict[bytes, Original] = {}
+        self._earlier: dict[bytes, Original | None] = {}
+        self._recent: dict[bytes, Original | None] = {}
         self._bytes = 0
         self._due = clock() + seconds
 
     def read(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
-        """Return the messages of *stretch*, and what they are, None for what is not flat.
+        """Return the messages of *stretch*, and what they are, None where nobody knows that yet.
 
         Raises `UnreadableConversation`, which names the message.
         """
         self._forget_old()
-        recent, originals = self._recent, list[Original | None]()
-        messages: list[object] = []
+        recent, known = self._recent, True
+        messages, originals = list[object](), list[Original | None]()
         for data in stretch.values:
-            original = recent.get(data)
-            if original is None:
-                return self._decoded(stretch)
-            originals.append(original)
-            messages.append(copy_of(original))
+            flat = recent.get(data)
+            if flat is None:
+                flat = self._found_earlier(data)
+            originals.append(flat)
+            if flat is None:
+                known = False
+                messages.append(None)
+            else:
+                messages.append(copy_of(flat))
+        if not known:
+            self._decode(stretch, messages, originals)
         return cast("list[Message]", messages), originals
 
-    def _decoded(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
-        """Read *stretch*, of which not all is known."""
-        originals = [self._found(data) for data in stretch.values]
-        unknown = [data for at, data in enumerate(stretch.values) if originals[at] is None]
+    def _decode(
+        self, stretch: Stretch, messages: list[object], originals: list[Original | None]
+    ) -> None:
+        """Put in what is not known of *stretch*."""
+        numbers, values = stretch.numbers, stretch.values
+        places = [at for at, flat in enumerate(originals) if flat is None]
+        decoded = self._codec.decode_all(
+            [values[at] for at in places], lambda at: f"message {numbers[places[at]]}"
+        )
+        for place, at in enumerate(places):
+            data, messages[at] = values[at], decoded[place]
+            if data in self._recent or data in self._earlier:
+                originals[at] = flat_of(decoded[place])
+            self._keep(data, originals[at])
 
-        def where(at: int) -> str:
-            numbers = [
-                number for place, number in enumerate(stretch.numbers) if originals[place] is None
-            ]
-            return f"message {numbers[at]}"
-
-        decoded = iter(self._codec.decode_all(unknown, where))
-        messages: list[object] = []
-        for at, data in enumerate(stretch.values):
-            original = originals[at]
-            if original is not None:
-                messages.append(copy_of(original))
-                continue
-            message = next(decoded)
-            messages.append(message)
-            originals[at] = flat = flat_of(message)
+    def _found_earlier(self, data: bytes) -> Original | None:
+        flat = self._earlier.get(data)
+        if flat is not None:
             self._keep(data, flat)
-        return cast("list[Message]", messages), originals
-
-    def _found(self, data: bytes) -> Original | None:
-        original = self._recent.get(data)
-        if original is None:
-            original = self._earlier.get(data)
-            self._keep(data, original)
-        return original
+        return flat
 
     def _keep(self, data: bytes, flat: Original | None) -> None:
-        if flat is None or data in self._recent:
+        """Note that *data* has come, and what it is if that is known."""
+        if flat is None and data in self._recent:
             return
         size = _size_of(data, flat)
         if size > self._max_bytes // 2:
@@ -119,8 +118,10 @@ class MessageCache:
         self._bytes, self._due = 0, self._clock() + self._seconds
 
 
-def _size_of(data: bytes, flat: Original) -> int:
+def _size_of(data: bytes, flat: Original | None) -> int:
     """Return the bytes that both take at most."""
+    if flat is None:
+        return len(data) + OVERHEAD_BYTES
     characters = len(data) if data.isascii() else WIDEST * len(data)
     parts = len(cast("dict[object, object]", flat)) if isinstance(flat, dict) else 0
     return len(data) + characters + OVERHEAD_BYTES + PART_BYTES * parts

@@ -35,9 +35,10 @@ def flat_of(value: object) -> Original | None:
     kind = type(value)
     if kind in _SCALARS:
         return value
-    if kind is dict and _is_flat(cast("Flat", value)):
-        return cast("Flat", value).copy()
-    return None
+    if kind is not dict:
+        return None
+    copy = cast("Flat", value).copy()
+    return copy if _is_flat(copy) else None
 
 
 def copy_of(flat: Original) -> object:
@@ -67,7 +68,10 @@ def is_as(value: object, original: Original | None) -> bool:
     fraction of what encoding costs.
     """
     if isinstance(original, dict):
-        return type(value) is dict and _is_flat_as(cast("Flat", value), cast("Flat", original))
+        # A copy, since a thread of the app may be at it.
+        return type(value) is dict and _is_flat_as(
+            cast("Flat", value).copy(), cast("Flat", original)
+        )
     if isinstance(original, bytes):
         return _print_of(value) == original
     return original is not None and _is_part_as(value, original)

@@ -82,7 +82,7 @@ class DictKind:
         return values
 
     def explode(self, state: dict[str, object]) -> dict[str, object]:
-        return state
+        return dict(state)  # a thread of the app may be at it
 
     def value(self, state: dict[str, object], name: str) -> object:
         return state.get(name)

@@ -87,6 +87,90 @@ def test_whatever_is_done_at_any_place_is_stored_as_a_list_would_have_it(
     assert handle.commit() is None
 
 
+def nested(at: int) -> Message:
+    return {"role": "user", "parts": [at]}
+
+
+@pytest.fixture
+def deep() -> Handle:
+    """A conversation of four messages with lists inside, loaded."""
+    author = Handle()
+    author.messages.extend(nested(at) for at in range(4))
+    author.commit()
+    return Handle(author.memory)
+
+
+def test_a_look_at_the_last_messages_alone_is_nothing_to_store(deep: Handle) -> None:
+    assert deep.messages[-1] == nested(3)
+    assert deep.copy.is_as_stored()
+    assert deep.messages[-3:] == [nested(1), nested(2), nested(3)]
+    assert deep.copy.is_as_stored()
+    deep.messages.append(nested(4))
+    changes = deep.commit()
+    assert changes is not None
+    assert not changes.edits_log()
+    assert deep.copy.is_as_stored()
+
+
+def test_a_change_of_one_among_the_last_messages_is_stored_alone(deep: Handle) -> None:
+    deep.messages[-2]["parts"].append("new")
+    changes = deep.commit()
+    assert changes is not None
+    assert len(changes.replaced) == 1
+    assert deep.copy.is_as_stored()
+    assert deep.stored() == [nested(0), nested(1), {"role": "user", "parts": [2, "new"]}, nested(3)]
+
+
+def test_messages_that_are_repeated_in_place_are_seen_in_both_places(deep: Handle) -> None:
+    messages = deep.messages
+    messages *= 2
+    messages[-1]["parts"].append("new")
+    deep.commit()
+    assert deep.stored() == list(messages)
+    assert deep.commit() is None
+
+
+@pytest.mark.parametrize("edits", [True, False])
+async def test_older_messages_that_come_while_a_commit_is_under_way_keep_their_places(
+    edits: bool,
+) -> None:
+    author = Handle()
+    author.messages.extend(nested(at) for at in range(6))
+    author.commit()
+    handle = Handle(author.memory, window=3)
+    if edits:
+        handle.messages[0]["parts"].append("new")
+    handle.messages.append(nested(6))
+    delta = handle.copy.collect()
+    assert delta is not None
+    handle.copy.sending(delta)
+    await handle.messages.older(2)
+    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    assert handle.copy.is_as_stored()
+    handle.messages[1]["parts"].append("old")
+    handle.messages[-1]["parts"].append("last")
+    changes = handle.commit()
+    assert changes is not None
+    assert sorted(changes.replaced) == [3, 7]
+    assert handle.stored()[1:] == list(handle.messages)
+
+
+def test_an_equal_text_in_place_of_one_is_as_it_was(handle: Handle) -> None:
+    for message in handle.messages:
+        message["role"] = "".join(["us", "er"])
+    assert handle.copy.is_as_stored()
+
+
+def test_after_a_clear_the_new_messages_are_compared_with_each_other_alone(deep: Handle) -> None:
+    deep.messages.clear()
+    deep.messages.append(nested(7))
+    deep.commit()
+    assert deep.copy.is_as_stored()
+    deep.messages[0]["parts"].append("new")
+    deep.commit()
+    assert deep.stored() == [{"role": "user", "parts": [7, "new"]}]
+
+
 def test_messages_that_are_put_behind_themselves_are_seen_in_both_places() -> None:
     author = Handle()
     author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])

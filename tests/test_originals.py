@@ -1,6 +1,9 @@
 """Originals: equal to what is the same plain data, and to nothing else."""
 
 import copy
+import marshal
+import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -116,6 +119,39 @@ def test_the_bytes_of_a_fingerprint_are_no_stand_in_for_the_value(value: object)
     original = original_of([value])
     assert isinstance(original, bytes)
     assert not is_as(original, original)
+
+
+def test_equal_texts_and_numbers_are_as_each_other_whichever_object_they_are() -> None:
+    one: dict[str, Any] = {"text": "a b", "int": 10**6, "float": 1.5, "bytes": b"a b", "none": None}
+    other: dict[str, Any] = marshal.loads(marshal.dumps(one))
+    assert one["text"] is not other["text"]
+    assert is_as(other, original_of(one))
+    for name in ("text", "int", "float"):
+        assert is_as(other[name], original_of(one[name]))
+
+
+def test_a_thread_at_a_dict_does_not_fail_who_compares_it() -> None:
+    value: dict[str, object] = {"role": "assistant", "content": ""}
+    original, done = original_of(value), threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            value["calls"] = 1
+            value.pop("calls")
+
+    thread = threading.Thread(target=change)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(50_000):
+            is_as(value, original)
+            original_of(value)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert is_as(value, original)
 
 
 NOT_PLAIN: list[object] = [

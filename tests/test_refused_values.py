@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from jv_session_mw import UnsupportedValue
 from jv_session_mw.changes import Outcome
-from tests.handles import Handle, say
+from tests.handles import KEY, Handle, TypedHandle, say
 
 
 @pytest.fixture
@@ -104,3 +105,38 @@ def test_a_refused_value_stays_until_it_is_mended(handle: Handle) -> None:
     handle.messages[1]["content"] = "mended"
     handle.commit()
     assert handle.stored() == [say("hi"), say("mended"), say("after")]
+
+
+def test_a_message_that_was_refused_is_refused_again_until_it_is_mended(handle: Handle) -> None:
+    handle.messages[0]["content"] = object()
+    for name in ("a", "b"):
+        handle.state[name] = 1
+        delta = handle.copy.collect()
+        assert delta is not None
+        assert len(delta.refused) == 1
+        handle.copy.sending(delta)
+        handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+        assert not handle.copy.is_as_stored()
+    handle.messages[0]["content"] = "hi"
+    assert handle.commit() is None
+
+
+class Order(msgspec.Struct):
+    count: int = 0
+    notes: list[int] = []
+
+
+def test_a_field_that_does_not_fit_its_type_is_refused_again_until_it_is_mended() -> None:
+    handle = TypedHandle(Order)
+    handle.state.count = cast("int", "many")
+    for at in (1, 2):
+        handle.state.notes.append(at)
+        delta = handle.copy.collect()
+        assert delta is not None
+        assert len(delta.refused) == 1
+        assert set(delta.changes.fields) == {"notes"}
+        handle.copy.sending(delta)
+        handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+        assert not handle.copy.is_as_stored()
+    handle.state.count = 0
+    assert handle.commit() is None
