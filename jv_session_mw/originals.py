@@ -64,7 +64,7 @@ def are_as(values: list[object], originals: list[Original | None]) -> bool:
 def is_as(value: object, original: Original | None) -> bool:
     """Say whether *value* is what *original* says; where that is None nobody knows, so False.
 
-    They tell 1 from True and 1.0, a list from a tuple, and one order of keys from another, at a
+    This tells 1 from True and 1.0, a list from a tuple, and one order of keys from another, at a
     fraction of what encoding costs.
     """
     if isinstance(original, dict):
