@@ -136,15 +136,14 @@ def test_a_thread_at_a_dict_does_not_fail_who_compares_it() -> None:
 
     def change() -> None:
         while not done.is_set():
-            value["calls"] = 1
-            value.pop("calls")
+            value["content"] = value.pop("content")
 
     thread = threading.Thread(target=change)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     thread.start()
     try:
-        for _ in range(50_000):
+        for _ in range(150_000):
             is_as(value, original)
             original_of(value)
     finally:
