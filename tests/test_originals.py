@@ -173,11 +173,3 @@ def test_what_is_not_plain_has_none(value: object) -> None:
 
 def test_a_name_that_is_no_plain_text_lets_a_dict_have_none() -> None:
     assert original_of({Text("role"): "user"}) is None
-
-
-@pytest.mark.timeout(20, method="thread")
-def test_what_holds_itself_is_as_nothing_however_often_it_does() -> None:
-    value: dict[str, list[Any]] = {"steps": [1, 2]}
-    original = original_of(value)
-    value["steps"] += [value, value]
-    assert not is_as(value, original)
