@@ -50,8 +50,6 @@ class Fields(Generic[S]):
         except UnsupportedValue:
             values = self._exploded_one_by_one(refused)
             unfit = frozenset[object](name for name in names or () if name not in values)
-        if self._are_originals(values):
-            return before
         now = before.copy()
         for name, value in values.items():
             original = before.get(name)

@@ -12,8 +12,7 @@ class Rewriting:
 
     Messages are told apart by identity, so that one which was changed in place is a change and not
     a removal and an addition. What is found goes into *changes*; `numbers`, `stored` and `kept`
-    are the entries that stay, with their messages, and `originals` what those are. A refused one
-    has no original, so that it is looked at again.
+    are the entries that stay, with their messages, and `originals` what those are as stored.
     """
 
     __slots__ = (
@@ -86,7 +85,7 @@ class Rewriting:
                 now, original = self._written(message, stored, original), original_of(message)
             except UnsupportedValue as error:
                 self.refused.append(error)
-                message, original = self._values[index], None
+                message = self._values[index]
         if now is not stored:
             self._changes.replaced[number] = Put(now, stored)
         self.numbers.append(number)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -88,6 +89,7 @@ def test_another_order_of_keys_is_a_change_of_the_value(handle: Handle) -> None:
 def test_a_removed_field_is_removed(handle: Handle) -> None:
     del handle.state["text"]
     assert changed(handle) == (set(), {"text"})
+    assert handle.copy.is_as_stored()
     assert "text" not in handle.fields()
     handle.state["text"] = "back"
     assert changed(handle) == ({"text"}, set())
@@ -119,6 +121,22 @@ def test_a_value_in_place_of_its_text_is_a_change(handle: Handle, text: str, val
     handle.state["text"] = value
     handle.commit()
     assert Handle(handle.memory).state["text"] == value
+
+
+class Role(StrEnum):
+    USER = "user"
+
+
+@pytest.mark.parametrize(("one", "other"), [("user", Role.USER), (Role.USER, "user")])
+def test_a_text_and_one_of_a_kind_of_its_own_are_stored_as_one(
+    handle: Handle, one: str, other: str
+) -> None:
+    handle.state["text"], handle.messages[0]["role"] = one, one
+    handle.messages[0]["content"] = "new"
+    handle.commit()
+    handle.state["text"], handle.messages[0]["role"] = other, other
+    assert handle.commit() is None
+    assert Handle(handle.memory).state["text"] == "user"
 
 
 def test_what_was_not_touched_is_not_decoded(handle: Handle) -> None:
