@@ -40,9 +40,10 @@ class LogEdit(Struct):
 class Log:
     """The entries that were loaded, and the list that was made of them for the app.
 
-    `_values` are the messages in their places, and `_originals` what they are as they are stored,
-    as far as that is known: of what is not flat, once somebody looks at it. `_end` is the highest
-    number of what may be stored, which need not be here, and 0 when nothing is.
+    `_values` are the messages in their places, and `_originals` what they are as they are stored.
+    That list is shared with `messages`, which puts in what is not known yet before anybody gets
+    hold of a message. `_end` is the highest number of what may be stored, which need not be here,
+    and 0 when nothing is.
     """
 
     __slots__ = (
