@@ -181,7 +181,7 @@ def test_it_takes_no_more_memory_than_it_may(codec: CountingCodec, shape: str) -
             most = max(most, tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert 2**15 < most < 1.1 * 2**18
+    assert 2**15 < most < 1.25 * 2**18  # with what is being read
 
 
 def test_the_last_messages_are_there_and_the_first_ones_are_not(codec: CountingCodec) -> None:
