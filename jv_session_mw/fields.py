@@ -37,9 +37,15 @@ class Fields(Generic[S]):
     def are_as_stored(self) -> bool:
         """Say, at next to no cost, that the state surely is as it was; in doubt, False."""
         try:
-            return self._are_originals(_named(self._kind.explode(self.state)))
+            values = _named(self._kind.explode(self.state))
         except UnsupportedValue:
             return False
+        if len(values) != len(self._originals):
+            return False
+        for name, value in values.items():
+            if not self._is_as_it_was(name, value):
+                return False
+        return True
 
     def collect(self, changes: Changes, refused: list[SessionError]) -> Originals:
         """Write into *changes* what was done to the state, and return what it is now."""
@@ -50,13 +56,12 @@ class Fields(Generic[S]):
         except UnsupportedValue:
             values = self._exploded_one_by_one(refused)
             unfit = frozenset[object](name for name in names or () if name not in values)
-        now = before.copy()
+        now = {name: was for name, was in before.items() if name in values or name in unfit}
         for name, value in values.items():
-            original = before.get(name)
-            if isinstance(name, str) and is_as(value, original):
+            if self._is_as_it_was(name, value):
                 continue
             try:
-                now[name] = self._collect_field(name, value, changes, original)
+                now[name] = self._collect_field(name, value, changes, before.get(name))
             except UnsupportedValue as error:
                 refused.append(error)
         if names is not None and changes.fields:
@@ -67,9 +72,6 @@ class Fields(Generic[S]):
         for name, data in self._stored.items():
             if name not in values and name not in unfit and (names is None or name in names):
                 changes.removed[name] = data
-        for name in before:
-            if name not in values and name not in unfit:
-                del now[name]
         return now
 
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Originals | None) -> None:
@@ -95,14 +97,8 @@ class Fields(Generic[S]):
                 refused.append(error)
         return values
 
-    def _are_originals(self, values: dict[object, object]) -> bool:
-        originals = self._originals
-        if len(values) != len(originals):
-            return False
-        for name, value in values.items():
-            if not (isinstance(name, str) and is_as(value, originals.get(name))):
-                return False
-        return True
+    def _is_as_it_was(self, name: object, value: object) -> bool:
+        return isinstance(name, str) and is_as(value, self._originals.get(name))
 
     def _collect_field(
         self, given: object, value: object, changes: Changes, before: Original | None

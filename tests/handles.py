@@ -1,6 +1,7 @@
 """One turn's view of a conversation in memory, loaded and committed by hand."""
 
 import weakref
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, cast
 
 from jv_session_mw import Message, Messages
@@ -76,6 +77,14 @@ class Handle(TypedHandle[dict[str, Any]]):
 
     def __init__(self, memory: MemoryBackend | None = None, *, window: int = WHOLE) -> None:
         super().__init__(cast("type[dict[str, Any]]", dict), memory, window=window)
+
+
+def loaded(messages: Iterable[Message], *, window: int = WHOLE) -> Handle:
+    """Return a view of a conversation in which *messages* are stored."""
+    author = Handle()
+    author.messages.extend(messages)
+    author.commit()
+    return Handle(author.memory, window=window)
 
 
 def say(text: object) -> Message:

@@ -7,16 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jv_session_mw import UnsupportedEdit
-from tests.handles import CODEC, KEY, Handle, say
+from tests.handles import CODEC, KEY, Handle, loaded, say
 
 
 @pytest.fixture
 def handle() -> Handle:
     """A conversation of three messages, loaded."""
-    author = Handle()
-    author.messages.extend(say(at) for at in range(3))
-    author.commit()
-    return Handle(author.memory)
+    return loaded(say(at) for at in range(3))
 
 
 def test_a_look_changes_nothing(handle: Handle) -> None:

@@ -10,16 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jv_session_mw import Message, Messages
-from tests.handles import KEY, Handle, say
+from tests.handles import KEY, Handle, loaded, say
 
 
 @pytest.fixture
 def handle() -> Handle:
     """A conversation of four messages, loaded."""
-    author = Handle()
-    author.messages.extend(say(at) for at in range(4))
-    author.commit()
-    return Handle(author.memory)
+    return loaded(say(at) for at in range(4))
 
 
 places = st.integers(-9, 9)
@@ -70,10 +67,8 @@ def append(messages: list[Message], _: int | slice) -> None:
 def test_whatever_is_done_at_any_place_is_stored_as_a_list_would_have_it(
     steps: list[tuple[Callable[[list[Message], Any], None], Any, bool]],
 ) -> None:
-    author = Handle()
-    author.messages.extend(say(at) for at in range(6))
-    author.commit()
-    handle, expected = Handle(author.memory), [say(at) for at in range(6)]
+    expected = [say(at) for at in range(6)]
+    handle = loaded(say(at) for at in range(6))
     for step, place, commits in steps:
         with suppress(IndexError):
             step(expected, place)
@@ -94,10 +89,7 @@ def nested(at: int) -> Message:
 @pytest.fixture
 def deep() -> Handle:
     """A conversation of four messages with lists inside, loaded."""
-    author = Handle()
-    author.messages.extend(nested(at) for at in range(4))
-    author.commit()
-    return Handle(author.memory)
+    return loaded(nested(at) for at in range(4))
 
 
 def test_a_look_at_the_last_messages_alone_is_nothing_to_store(deep: Handle) -> None:
@@ -134,10 +126,7 @@ def test_messages_that_are_repeated_in_place_are_seen_in_both_places(deep: Handl
 async def test_older_messages_that_come_while_a_commit_is_under_way_keep_their_places(
     edits: bool,
 ) -> None:
-    author = Handle()
-    author.messages.extend(nested(at) for at in range(6))
-    author.commit()
-    handle = Handle(author.memory, window=3)
+    handle = loaded((nested(at) for at in range(6)), window=3)
     if edits:
         handle.messages[0]["parts"].append("new")
     handle.messages.append(nested(6))
@@ -172,10 +161,7 @@ def test_after_a_clear_the_new_messages_are_compared_with_each_other_alone(deep:
 
 
 def test_messages_that_are_put_behind_themselves_are_seen_in_both_places() -> None:
-    author = Handle()
-    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
-    author.commit()
-    handle = Handle(author.memory)
+    handle = loaded(nested(at) for at in range(3))
     handle.messages[3:] = handle.messages
     handle.messages[-1]["parts"].append("new")
     handle.commit()
@@ -201,10 +187,7 @@ def test_what_is_no_index_is_a_type_error_as_for_a_list(
 
 
 def test_a_look_while_a_commit_is_under_way_leaves_nothing_in_doubt() -> None:
-    author = Handle()
-    author.messages.extend([{"role": "user", "parts": [at]} for at in range(3)])
-    author.commit()
-    handle = Handle(author.memory)
+    handle = loaded(nested(at) for at in range(3))
     handle.messages.append(say("new"))
     delta = handle.copy.collect()
     assert delta is not None

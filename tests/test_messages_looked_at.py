@@ -16,16 +16,13 @@ import pydantic
 import pytest
 
 from jv_session_mw import Message, Messages
-from tests.handles import Handle, say
+from tests.handles import Handle, loaded, say
 
 
 @pytest.fixture
 def handle() -> Handle:
     """A conversation of four messages, loaded."""
-    author = Handle()
-    author.messages.extend(say(at) for at in range(4))
-    author.commit()
-    return Handle(author.memory)
+    return loaded(say(at) for at in range(4))
 
 
 def matched(messages: Messages) -> Message:
@@ -135,10 +132,7 @@ def test_a_pydantic_model_sees_every_message(handle: Handle) -> None:
 
 
 def test_older_messages_that_came_in_may_be_changed() -> None:
-    author = Handle()
-    author.messages.extend(say(at) for at in range(9))
-    author.commit()
-    reader = Handle(author.memory, window=3)
+    reader = loaded((say(at) for at in range(9)), window=3)
 
     older = asyncio.run(reader.messages.older(2))
     older[0]["content"] = "changed"

@@ -42,7 +42,7 @@ def hold_itself(before: list[object]) -> None:
     handle.messages.append({"role": "assistant", "parts": [1]})
     handle.commit()
     handle.load()
-    plan: Any = handle.state["plan"]
+    plan: dict[str, list[object]] = handle.state.get("plan", {})
     message = handle.messages[-1]
     plan["steps"] += [*before, plan, plan]
     message["parts"] += [*before, message, message]
