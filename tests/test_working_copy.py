@@ -87,7 +87,10 @@ def test_another_order_of_keys_is_a_change_of_the_value(handle: Handle) -> None:
 
 
 def test_a_removed_field_is_removed(handle: Handle) -> None:
+    assert handle.state
+    assert handle.copy.is_as_stored()
     del handle.state["text"]
+    assert not handle.copy.is_as_stored()
     assert changed(handle) == (set(), {"text"})
     assert handle.copy.is_as_stored()
     assert "text" not in handle.fields()

@@ -1,6 +1,7 @@
 """A connection that is silent, out of step or talks nonsense costs nobody an answer."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
@@ -95,6 +96,20 @@ async def test_a_connection_that_was_only_slow_is_used_again(broken: Broken) -> 
         await commit(broken.backend, appends(at, b"x"))
         await asyncio.sleep(0.6)  # by then the late reply is there
     assert broken.proxy.connections <= LANES + 1
+
+
+async def test_a_standstill_of_this_process_lets_no_connection_be_doubted(
+    valkey: RedisServer,
+) -> None:
+    async with Broken(valkey, Patience(doubt=0.5, end=2.0)) as broken:
+        await load(broken.backend)
+        opened = broken.proxy.connections
+        loading = asyncio.create_task(load(broken.backend))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        time.sleep(1.0)  # noqa: ASYNC251 - as the work of another request may take
+        await loading
+        assert broken.proxy.connections == opened
 
 
 @pytest.mark.parametrize("fault", ["half open", "black hole"])
