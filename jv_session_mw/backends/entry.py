@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
 
@@ -105,6 +106,15 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
 
 def _collides(stored: bytes | None, put: Put) -> bool:
     return stored not in (put.base, put.value)
+
+
+def recall(entry: Entry, changes: Changes) -> Outcome | None:
+    """Return what *changes* were answered when they came before; None if they did not.
+
+    Their conversation goes by its birth of today: memory gives it another when it takes it over.
+    """
+    answer = entry.commits.get(changes.commit_id)
+    return None if answer is None else replace(answer, birth=entry.birth)
 
 
 def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ from jv_session_mw.backends.entry import (
     conflicts,
     entry_of,
     keep_last,
+    recall,
     remember,
     rewrite,
     size_of,
@@ -198,7 +199,7 @@ class MemoryBackend:
         if entry is None:
             entry = self._create(key, birth or changes.commit_id)
             return self._write(key, entry, changes, [])
-        done = entry.commits.get(changes.commit_id)
+        done = recall(entry, changes)
         if done is not None:
             return done
         collisions = conflicts(entry, changes)

@@ -35,6 +35,25 @@ async def test_turns_of_an_outage_join_what_was_stored_before(parted: Parted) ->
     assert parted.conflicts == 0
 
 
+async def test_turns_after_one_whose_reply_was_lost_and_that_others_have_seen_join_it(
+    parted: Parted,
+) -> None:
+    await turn(parted, b"1")
+    held = await load(parted.here)
+    unsure, beside = resting_on(held, appends(0, b"2")), resting_on(held, appends(0, b"other"))
+    await commit(parted.elsewhere, unsure)  # it has arrived, and nobody was told
+    await load(parted.here)
+    await parted.part()
+    taken = await commit(parted.here, unsure)
+    assert taken.version == 2
+    assert (await commit(parted.here, beside)).status == "committed"
+    await commit(parted.here, resting_on(taken, appends(0, b"3")))
+    await turn(parted, b"4")
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"2", b"other", b"3", b"4"]
+    assert parted.conflicts == 0
+
+
 async def test_what_was_begun_during_an_outage_is_created(parted: Parted) -> None:
     await parted.part()
     await turn(parted, b"1", step=(None, b"a"))
