@@ -22,12 +22,14 @@ class History(Struct):
     """The messages of one run, each of which nobody else ever writes.
 
     A message is `conversation/client/number`, so that it says where it belongs. `tried` are those
-    of which nobody knows what became. All are in the order in which it happened.
+    of which nobody knows what became. All are in the order in which it happened. `gone` counts the
+    turns whose conversation was said to exist no more.
     """
 
     acknowledged: list[str] = []
     tried: list[str] = []
     looks: list[Look] = []
+    gone: int = 0
 
 
 def merged(histories: Iterable[History]) -> History:
@@ -37,6 +39,7 @@ def merged(histories: Iterable[History]) -> History:
         whole.acknowledged += history.acknowledged
         whole.tried += history.tried
         whole.looks += history.looks
+        whole.gone += history.gone
     return whole
 
 

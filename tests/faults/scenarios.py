@@ -38,6 +38,7 @@ class Verdict(Struct):
 def judged(history: History, servers: Sequence[RedisServer], **done: int) -> Verdict:
     counts = {**done, "acknowledged": len(history.acknowledged), "of unknown outcome": 0}
     counts["of unknown outcome"] = len(history.tried)
+    counts["said to be gone"] = history.gone
     return Verdict(counts, violations(history, logs_of(servers)))
 
 

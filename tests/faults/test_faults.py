@@ -25,6 +25,7 @@ async def test_no_fault_on_the_way_loses_or_repeats_a_turn(
 ) -> None:
     verdict = await scenarios.on_the_way(valkey, 1, faults=60, pause=0.01, options=options)
     assert verdict.wrong == {}
+    assert verdict.done["said to be gone"] == 0
     assert verdict.done["faults"] > 30
     assert verdict.done["acknowledged"] > 500
 
@@ -42,7 +43,7 @@ async def test_outages_are_replayed_without_a_loss(valkey: RedisServer) -> None:
     verdict = await scenarios.replayed(valkey, 3, outages=4)
     assert verdict.wrong == {}
     assert verdict.done["conflicts"] == 0
-    assert verdict.done["of unknown outcome"] == 0
+    assert verdict.done["of unknown outcome"] == verdict.done["said to be gone"] == 0
 
 
 async def test_a_failover_loses_nothing_that_a_replica_has(new_valkey: Make) -> None:

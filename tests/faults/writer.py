@@ -61,7 +61,8 @@ class Writer:
                 work.cancel()
             try:
                 await work
-            except (StoreUnavailable, ConversationGone):
+            except (StoreUnavailable, ConversationGone) as error:
+                self.history.gone += isinstance(error, ConversationGone)
                 await asyncio.sleep(PAUSE_AFTER_REFUSAL)
             except asyncio.CancelledError:
                 if not work.cancelled():
