@@ -137,6 +137,7 @@ def test_what_is_plain_json_is_stored_as_plain_json() -> None:
         (-math.inf, "state.x"),
         ({"tags": {1, 2}}, "state.x.tags"),
         ([frozenset([1])], "state.x[0]"),
+        ({1: "one"}, "state.x"),
         ({"a": {1: "one"}}, "state.x.a"),
         ({"a": {None: 1}}, "state.x.a"),
         ({"a": {b"b": 1}}, "state.x.a"),
