@@ -199,8 +199,7 @@ class MemoryBackend:
         if entry is None:
             entry = self._create(key, birth or changes.commit_id)
             return self._write(key, entry, changes, [])
-        done = recall(entry, changes)
-        if done is not None:
+        if (done := recall(entry, changes)) is not None:
             return done
         collisions = conflicts(entry, changes)
         if collisions and self.rules.reject:

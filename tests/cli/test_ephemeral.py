@@ -23,9 +23,12 @@ def owner_of_an_ephemeral_server(
 ) -> Generator[tuple[subprocess.Popen[str], int, int]]:
     """Run `body` inside the block of another process; give that process, the pid and the port.
 
-    The body calls `announce()` when it is ready for what the test does to it.
+    The body calls `announce()` when it is ready for what the test does to it. Ctrl-C ends that
+    process also where these tests ignore it, as what a shell runs in the background does.
     """
     script = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from jv_session_mw.cli.server import ask\n"
         "from jv_session_mw.cli.valkey import ephemeral\n"
         "with ephemeral() as server:\n"
