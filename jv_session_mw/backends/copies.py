@@ -126,6 +126,10 @@ class Copies:
             self.memory(key)
         return self._memory
 
+    def deleted_until(self, key: str) -> float | None:
+        """Return the end of the tombstone of *key*, by which one is told from a later one."""
+        return self._memory.tombstones.until.get(key)
+
     def forget(self, key: str) -> None:
         """Drop what is known of *key*, without a tombstone."""
         self.memory(key).forget(key)

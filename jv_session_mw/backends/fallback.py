@@ -96,6 +96,7 @@ class FallbackBackend:
     ) -> Snapshot:
         if self._is_here(key):
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
+        deleted = self.copies.deleted_until(key)
         try:
             snapshot = await self._primary.load(key, window, timeout, self.copies.last(key, known))
         except StoreUnavailable as error:
@@ -103,7 +104,8 @@ class FallbackBackend:
             return replace(source.snapshot(key, window), fallback=error.reason)
         if self._is_here(key):  # written by another request while this one waited
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
-        self.copies.loaded(key, snapshot)
+        if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
+            self.copies.loaded(key, snapshot)
         return snapshot
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
@@ -127,6 +129,7 @@ class FallbackBackend:
             return replace(self._keep(key, changes), fallback=KEPT)
         if self.replay is not None:
             changes = self.replay.journal.translated(changes)
+        deleted = self.copies.deleted_until(key)
         try:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
@@ -134,7 +137,8 @@ class FallbackBackend:
         if self._is_here(key):  # by another commit, whose reply was lost while this one's was not
             return replace(self._keep(key, changes), fallback=KEPT)
         if outcome.status == "committed":
-            self.copies.committed(key, changes, outcome)
+            if self.copies.deleted_until(key) == deleted:
+                self.copies.committed(key, changes, outcome)
         elif outcome.status == "gone":
             self.copies.forget(key)
         return outcome
@@ -158,10 +162,12 @@ class FallbackBackend:
         try:
             existed = await self._primary.delete(key, timeout)
         except StoreUnavailable:
+            existed = False
             self._bury(key)
-            return held
-        if self.replay is not None:
-            self.replay.forget(key)
+        else:
+            if self.replay is not None:
+                self.replay.forget(key)
+        self.copies.memory(key).bury(key)  # another request may have loaded it meanwhile
         return existed or held
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
@@ -174,7 +180,7 @@ class FallbackBackend:
         try:
             was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
-            is_away = was_retired = True
+            is_away, was_retired = True, not self.copies.memory(key).has_changed(key, seen)
         if not was_retired or self._is_here(key):  # taken over from another request meanwhile
             return False
         self.copies.memory(key).bury(key)
@@ -223,12 +229,16 @@ class FallbackBackend:
             self.kept.admit(key, here)
             held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
         outcome = self.kept.apply(key, here, mark)
+        if changes.revive:
+            copies.forget_all(key)
         if replay is not None:
             replay.took_over(key, here, outcome, held)
         return outcome
 
     def _keep(self, key: str, changes: Changes) -> Outcome:
         """Apply *changes* to what memory has the say of, and write them down for the replay."""
+        if changes.revive:
+            self.copies.memory(key).forget_all(key)
         if self.replay is None or key not in self.replay.journal:
             return self.kept.apply(key, changes)
         here = self.replay.based_here(key, changes)

@@ -126,9 +126,11 @@ class Journal:
         self._records.move_to_end(key)
         self._grow(record, entry.size)
 
-    def put_first(self, record: Record, changes: Changes, numbers: Sequence[int]) -> None:
+    def put_first(
+        self, record: Record, changes: Changes, numbers: Sequence[int], numbering: Numbering
+    ) -> None:
         """Let *changes* be the oldest entry."""
-        entry = Entry(changes, numbers, record.numbering, _weight(changes))
+        entry = Entry(changes, numbers, numbering, _weight(changes))
         record.entries.appendleft(entry)
         self._grow(record, entry.size)
 

@@ -52,7 +52,7 @@ class MemoryBackend:
         self._clock = clock
         self._wall = wall
         self._entries = Bounded(max_entries, max_bytes, clock)
-        self._tombstones = Tombstones(rules.ttl_ms / 1000, max_entries, clock)
+        self.tombstones = Tombstones(rules.ttl_ms / 1000, max_entries, clock)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -60,7 +60,7 @@ class MemoryBackend:
     def __contains__(self, key: str) -> bool:
         if key in self._entries.by_key and self._entries.find(key) is not None:
             return True
-        return key in self._tombstones.until and self.is_deleted(key)
+        return key in self.tombstones.until and self.is_deleted(key)
 
     @property
     def size(self) -> int:
@@ -132,7 +132,7 @@ class MemoryBackend:
 
     def is_deleted(self, key: str) -> bool:
         """Say whether a tombstone stands under *key*."""
-        return key in self._tombstones
+        return key in self.tombstones
 
     def snapshot(self, key: str, window: int) -> Snapshot:
         """Return what is kept under *key*; the bytes are shared, the containers are not."""
@@ -162,7 +162,7 @@ class MemoryBackend:
         if self.overtakes(key, snapshot):
             return
         self.forget(key)
-        self._tombstones.take_away(key)
+        self.tombstones.take_away(key)
         now = self._clock() if at is None else at
         expires, dies = now + snapshot.ttl_ms / 1000, self._end_of_life(snapshot.created_ms, now)
         entry = entry_of(snapshot, expires, dies)
@@ -176,7 +176,7 @@ class MemoryBackend:
     def forget_all(self, key: str) -> None:
         """Drop what is kept under *key*, and its tombstone."""
         self.forget(key)
-        self._tombstones.take_away(key)
+        self.tombstones.take_away(key)
 
     def drop_oldest(self) -> bool:
         """Drop what was used least recently; say whether there was anything."""
@@ -185,12 +185,12 @@ class MemoryBackend:
     def bury(self, key: str) -> None:
         """Drop what is kept under *key*, and leave a tombstone for one TTL."""
         self.forget(key)
-        self._tombstones.set(key)
+        self.tombstones.set(key)
 
     def apply(self, key: str, changes: Changes, birth: str = "") -> Outcome:
         """Apply a commit by the same rules as Redis does; *birth* is for what it creates."""
         if changes.revive:
-            self._tombstones.take_away(key)
+            self.tombstones.take_away(key)
         elif self.is_deleted(key):
             return GONE
         entry = self._entries.find(key)
@@ -235,7 +235,7 @@ class MemoryBackend:
         Only about *window* messages stay, as the original has the others.
         """
         if changes.revive:
-            self._tombstones.take_away(key)
+            self.tombstones.take_away(key)
         entry = self._entries.find(key)
         if entry is None:
             if changes.base_version > 0 or outcome.total > len(changes.appended):

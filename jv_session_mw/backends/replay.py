@@ -172,7 +172,7 @@ class Replay:
             return
         rest = _without(entry.changes, outcome.conflicts, entry.numbering)
         if not rest.empty():
-            self.journal.put_first(record, rest, entry.numbers)
+            self.journal.put_first(record, rest, entry.numbers, entry.numbering)
 
     async def _bring_back(self, key: str, record: Record) -> None:
         """Create anew what the store has lost; what was deleted there stays deleted."""
@@ -188,7 +188,7 @@ class Replay:
         whole = Changes(new_commit_id(), 0, fields=fields, appended=list(kept.messages.values))
         self.journal.clear(record)
         record.numbering.shared, record.numbering.numbers = 0, {}
-        self.journal.put_first(record, whole, kept.messages.numbers)
+        self.journal.put_first(record, whole, kept.messages.numbers, record.numbering)
 
     def _is_oldest(self, key: str, record: Record, entry: Entry) -> bool:
         current = self.journal.find(key) is record and not record.deleted

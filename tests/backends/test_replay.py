@@ -265,3 +265,17 @@ async def test_what_memory_has_forgotten_and_begun_anew_joins_what_came_before(
     await parted.join()
     assert values(await both(parted)) == [b"1", b"2", b"3", b"4"]
     assert parted.conflicts == 0
+
+
+@rejecting
+async def test_a_rest_of_what_memory_has_forgotten_joins_what_came_before(parted: Parted) -> None:
+    await turn(parted, b"1", step=(None, b"a"))
+    await parted.part()
+    await turn(parted, b"2", step=(b"a", b"here"))
+    parted.here.kept.forget(KEY)  # as when it has to make room
+    await turn(parted, b"3")
+    await turn(parted, b"4")
+    await commit(parted.elsewhere, puts(1, step=(b"a", b"there")))
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"2", b"3", b"4"]
+    assert parted.conflicts == 1
