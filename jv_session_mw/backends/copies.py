@@ -89,8 +89,7 @@ class Copies:
             return
         now = after(held, changes, outcome, self._window)
         if now is None:
-            self.memory(key).follow(key, changes, outcome, self._window)
-            self._trim()
+            self._follow(key, changes, outcome)
         elif seen is None:
             self._memory.forget(key)
             self._note(key, now, [(changes.commit_id, outcome)])
@@ -133,6 +132,14 @@ class Copies:
     def forget(self, key: str) -> None:
         """Drop what is known of *key*, without a tombstone."""
         self.memory(key).forget(key)
+
+    def _follow(self, key: str, changes: Changes, outcome: Outcome) -> None:
+        memory = self.memory(key)
+        if memory.overtakes(key, outcome):
+            memory.forget(key)  # the commit that was answered first has followed without this one
+        else:
+            memory.follow(key, changes, outcome, self._window)
+        self._trim()
 
     def _absent(self, key: str, snapshot: Snapshot) -> None:
         memory = self.memory(key)

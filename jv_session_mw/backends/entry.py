@@ -67,6 +67,20 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
     )
 
 
+def outcome_of(entry: Entry, ttl_ms: int, first_seq: int, collisions: list[str]) -> Outcome:
+    """Return what a commit is answered that has made *entry* what it is."""
+    return Outcome(
+        "committed",
+        entry.version,
+        entry.created_ms,
+        ttl_ms,
+        entry.unseen + len(entry.messages),
+        first_seq,
+        collisions,
+        birth=entry.birth,
+    )
+
+
 def stretch_of(entry: Entry, before: int, count: int) -> Stretch:
     """Return up to *count* messages of *entry* from before the number *before*."""
     end = bisect_left(entry.numbers, before)
@@ -106,6 +120,21 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
 
 def _collides(stored: bytes | None, put: Put) -> bool:
     return stored not in (put.base, put.value)
+
+
+def lay_base(entry: Entry, changes: Changes) -> int:
+    """Put into the empty *entry* what *changes* rest on, so that they do not collide with it.
+
+    Returns the bytes by which it has grown.
+    """
+    fields, replaced = changes.fields, changes.replaced
+    entry.fields = {name: put.base for name, put in fields.items() if put.base is not None}
+    entry.fields |= changes.removed
+    messages = sorted((at, put.base) for at, put in replaced.items() if put.base is not None)
+    entry.numbers = [number for number, _ in messages]
+    entry.messages = [message for _, message in messages]
+    parts = [ITEM_OVERHEAD_BYTES + len(name) + len(data) for name, data in entry.fields.items()]
+    return sum(parts) + size_of(entry.messages)
 
 
 def recall(entry: Entry, changes: Changes) -> Outcome | None:

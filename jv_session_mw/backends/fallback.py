@@ -223,12 +223,18 @@ class FallbackBackend:
         # With a replay, memory and the store may differ from now on, and a commit says by its birth
         # which of both it rests on.
         mark = new_commit_id() if replay is not None else ""
-        here = replace(changes, birth=mark) if mark and changes.base_version else changes
-        if not copies.move(key, self.kept, mark) and changes.base_version:
+        rests_on_held = changes.base_version and changes.birth in ("", held.birth or changes.birth)
+        here = replace(changes, birth=mark) if mark and rests_on_held else changes
+        is_copied = copies.move(key, self.kept, mark)
+        if not is_copied and changes.base_version:
             # Known, but not to this process: it goes on from here without its history.
             self.kept.admit(key, here)
             held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
         outcome = self.kept.apply(key, here, mark)
+        if outcome.status != "committed":
+            if is_copied:  # it is still what the store has
+                self.kept.move(key, copies, held.birth)
+            return outcome
         if changes.revive:
             copies.forget_all(key)
         if replay is not None:

@@ -10,6 +10,8 @@ from jv_session_mw.backends.entry import (
     conflicts,
     entry_of,
     keep_last,
+    lay_base,
+    outcome_of,
     recall,
     remember,
     rewrite,
@@ -143,10 +145,10 @@ class MemoryBackend:
             return MISSING
         return snapshot_of(entry, window, self._remaining_ms(entry))
 
-    def overtakes(self, key: str, snapshot: Snapshot) -> bool:
-        """Say whether what is kept under *key* is a later version of *snapshot*."""
+    def overtakes(self, key: str, seen: Snapshot | Outcome) -> bool:
+        """Say whether what is kept under *key* is a later version of what was *seen*."""
         held = self._entries.find(key)
-        return held is not None and held.birth == snapshot.birth and held.version > snapshot.version
+        return held is not None and held.birth == seen.birth and held.version > seen.version
 
     def keep(
         self,
@@ -213,6 +215,7 @@ class MemoryBackend:
         """
         entry = self._create(key, changes.birth)
         entry.version, entry.next_seq = changes.base_version, ELSEWHERE + 1
+        self._entries.grow(key, entry, lay_base(entry, changes))
 
     def move(self, key: str, other: "MemoryBackend", birth: str = "") -> bool:
         """Hand what is kept under *key* over to *other*; say whether there was anything.
@@ -237,7 +240,8 @@ class MemoryBackend:
         if changes.revive:
             self.tombstones.take_away(key)
         entry = self._entries.find(key)
-        if entry is None:
+        if entry is None or entry.birth != outcome.birth:
+            self.forget(key)
             if changes.base_version > 0 or outcome.total > len(changes.appended):
                 return
             entry = self._create(key, outcome.birth)
@@ -261,11 +265,7 @@ class MemoryBackend:
 
     def _write(self, key: str, entry: Entry, changes: Changes, collisions: list[str]) -> Outcome:
         first_seq = self._change(key, entry, changes)
-        version, created_ms, birth = entry.version, entry.created_ms, entry.birth
-        ttl_ms, total = self._refresh(entry), entry.unseen + len(entry.messages)
-        outcome = Outcome(
-            "committed", version, created_ms, ttl_ms, total, first_seq, collisions, birth=birth
-        )
+        outcome = outcome_of(entry, self._refresh(entry), first_seq, collisions)
         remember(entry, changes, outcome)
         return outcome
 

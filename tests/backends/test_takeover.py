@@ -1,0 +1,93 @@
+"""What memory takes over from a store that is away, and what it refuses and leaves as it was."""
+
+import pytest
+
+from jv_session_mw.changes import Changes, Outcome
+from tests.backends.harness import KEY, TIMEOUT, appends, commit, load, puts, values
+from tests.backends.outage import Process
+from tests.backends.parted import Parted, both, resting_on, turn
+
+rejecting = pytest.mark.parametrize("parted", [True], indirect=True, ids=["reject"])
+
+
+@rejecting
+async def test_a_commit_that_is_refused_leaves_its_conversation_to_the_store(
+    parted: Parted,
+) -> None:
+    late = resting_on(await turn(parted, b"1", step=(None, b"a")), puts(0, step=(b"a", b"late")))
+    beside = resting_on(await turn(parted, step=(b"a", b"b")), appends(0, b"2"))
+    await parted.part()
+    assert (await commit(parted.here, late)).conflicts == ["step"]
+    assert not parted.replay.journal
+    await parted.join()
+    assert (await commit(parted.here, beside)).fallback == ""
+    assert (await turn(parted, b"3")).fallback == ""
+    assert values(await both(parted)) == [b"1", b"2", b"3"]
+
+
+@rejecting
+async def test_a_change_of_what_this_process_does_not_know_collides_with_nothing(
+    parted: Parted,
+) -> None:
+    changes = puts(0, step=(b"a", b"b"), topic=(None, b"x"))
+    resting_on(await turn(parted, b"1", step=(None, b"a"), old=(None, b"y")), changes)
+    changes.removed["old"] = b"y"
+    parted.here.copies.forget(KEY)  # as when it has to make room
+    await parted.part()
+    assert (await commit(parted.here, changes)).status == "committed"
+    assert (await load(parted.here)).fields == {"step": b"b", "topic": b"x"}
+    await parted.join()
+    stored = await both(parted)
+    assert (values(stored), stored.fields) == ([b"1"], {"step": b"b", "topic": b"x"})
+    assert parted.conflicts == 0
+
+
+async def test_what_rests_on_a_deleted_conversation_does_not_come_into_its_successor(
+    parted: Parted,
+) -> None:
+    late = resting_on(await turn(parted, b"old"), appends(0, b"late"))
+    await parted.here.delete(KEY, TIMEOUT)
+    anew = appends(0, b"new")
+    anew.revive = True
+    beside = resting_on(await commit(parted.here, anew), appends(0, b"more"))
+    await load(parted.here)
+    await parted.part()
+    assert (await commit(parted.here, late)).status == "gone"
+    assert (await commit(parted.here, beside)).status == "committed"
+    await parted.join()
+    assert values(await both(parted)) == [b"new", b"more"]
+
+
+async def test_replies_in_another_order_than_their_commits_leave_no_copy_of_another_order(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit(process.backend, appends(0, b"1"))
+    write = process.guard.commit
+
+    async def overtaken(key: str, changes: Changes, timeout: float) -> Outcome:
+        monkeypatch.undo()
+        outcome = await write(key, changes, timeout)
+        await commit(process.backend, appends(1, b"3"))
+        return outcome
+
+    monkeypatch.setattr(process.guard, "commit", overtaken)
+    second = await commit(process.backend, appends(1, b"2"))
+    assert (second.version, second.first_seq) == (2, 2)
+    await process.lose()
+    await commit(process.backend, appends(3, b"4"))
+    assert values(await load(process.backend)) == [b"4"]  # without a history, not with a wrong one
+
+
+async def test_what_is_created_anew_does_not_follow_what_was_there_before(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit(process.backend, appends(0, b"old"))
+    copied = process.backend.copies
+    seen = await load(process.backend)
+    await process.backend.delete(KEY, TIMEOUT)
+    copied.memory(KEY).keep(KEY, seen)  # as in a process that has not heard of the delete
+    anew = appends(0, b"new")
+    anew.revive = True
+    await commit(process.backend, anew)
+    await process.lose()
+    assert values(await load(process.backend)) == [b"new"]
