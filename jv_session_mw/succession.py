@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from jv_session_mw.changes import NO_MESSAGES, Changes, Outcome, Snapshot, Stretch
 
 
@@ -89,3 +91,23 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
     if len(messages.values) > most:
         messages = messages[-most:] if most else NO_MESSAGES
     return stored(outcome, applied(changes, snapshot.fields), messages)
+
+
+def completed(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:
+    """Return *snapshot* with *changes* in it, which were stored before a later version of it.
+
+    None when that cannot be told: the log was edited.
+    """
+    if changes.edits_log() or changes.revive:
+        return None
+    fields, messages = snapshot.fields.copy(), dict(snapshot.messages)
+    for name, put in changes.fields.items():
+        if fields.get(name) == put.base:
+            fields[name] = put.value
+    for name, base in changes.removed.items():
+        if fields.get(name) == base:
+            del fields[name]
+    messages |= enumerate(changes.appended, outcome.first_seq)
+    numbers = sorted(messages)
+    values = [messages[number] for number in numbers]
+    return replace(snapshot, fields=fields, messages=Stretch(numbers, values))

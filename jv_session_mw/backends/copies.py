@@ -9,7 +9,7 @@ from msgspec import Struct
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
-from jv_session_mw.succession import after, made_by
+from jv_session_mw.succession import after, completed, made_by
 
 
 class Sight(Struct):
@@ -135,10 +135,12 @@ class Copies:
 
     def _follow(self, key: str, changes: Changes, outcome: Outcome) -> None:
         memory = self.memory(key)
-        if memory.overtakes(key, outcome):
-            memory.forget(key)  # the commit that was answered first has followed without this one
-        else:
+        if not memory.overtakes(key, outcome):
             memory.follow(key, changes, outcome, self._window)
+        elif (whole := completed(memory.snapshot(key, 0), changes, outcome)) is not None:
+            memory.keep(key, whole)
+        else:
+            memory.forget(key)
         self._trim()
 
     def _absent(self, key: str, snapshot: Snapshot) -> None:

@@ -1,5 +1,7 @@
 """Memory in place of a store that is away, by the rule called sticky or that called replay."""
 
+from itertools import count
+
 from msgspec.structs import replace
 
 from jv_session_mw.backends.copies import Copies
@@ -25,6 +27,7 @@ MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 2**20
 COPIES_SHARE = 4
 KEPT = "kept"
+NUMBERS_APART = 2**20  # more messages than one conversation is given in an outage
 
 
 class FallbackBackend:
@@ -50,8 +53,12 @@ class FallbackBackend:
         # A quarter each is for the copies and, if there is one, for the journal.
         kept_share = COPIES_SHARE - (1 if replay_within is None else 2)
         max_entries = MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE
+        # A number that memory gives is one that the store has never given, and never will.
         self.kept = MemoryBackend(
-            rules, max_entries=max_entries, max_bytes=MAX_BYTES // COPIES_SHARE * kept_share
+            rules,
+            max_entries=max_entries,
+            max_bytes=MAX_BYTES // COPIES_SHARE * kept_share,
+            starts=count(ELSEWHERE + 1, NUMBERS_APART),
         )
         self.replay: Replay | None = None
         if replay_within is not None:
@@ -127,6 +134,7 @@ class FallbackBackend:
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         if self._is_here(key):
             return replace(self._keep(key, changes), fallback=KEPT)
+        asked = changes
         if self.replay is not None:
             changes = self.replay.journal.translated(changes)
         deleted = self.copies.deleted_until(key)
@@ -139,6 +147,8 @@ class FallbackBackend:
         if outcome.status == "committed":
             if self.copies.deleted_until(key) == deleted:
                 self.copies.committed(key, changes, outcome)
+            if asked is not changes:  # it goes on with the numbers that it had from memory
+                outcome = replace(outcome, birth=asked.birth)
         elif outcome.status == "gone":
             self.copies.forget(key)
         return outcome

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.changes import Changes, Outcome, Snapshot
 
 OVERHEAD_BYTES = 300
@@ -17,13 +18,17 @@ class Numbering(Struct):
     """How memory names a conversation since an outage, and how the store does.
 
     Memory goes on under a birth of its own, *here*, so that a commit tells which of both it rests
-    on. Up to *shared* the sequence numbers are the same; *numbers* are those of later messages.
+    on. A sequence number up to *shared* is the store's own, for all that is not memory's; *numbers*
+    are those of what memory has given a number, *before* those of earlier outages. *seen* is the
+    last one that the store had when memory took over.
     """
 
     here: str
     there: str
-    shared: int
+    seen: int
     numbers: dict[int, int] = {}
+    before: dict[int, int] = {}
+    shared: int = ELSEWHERE
 
     def translated(self, changes: Changes) -> Changes:
         """Return *changes* in terms of the store, those that rest on memory."""
@@ -37,7 +42,8 @@ class Numbering(Struct):
             if (there := self.number_there(here)) is not None
         }
         # A clear is of what was seen: who else has appended meanwhile keeps that.
-        cleared = [there for here, there in self.numbers.items() if here <= changes.cleared]
+        given = [*self.before.items(), *self.numbers.items()]
+        cleared = [there for here, there in given if here <= changes.cleared]
         dropped = [
             there for here in changes.dropped if (there := self.number_there(here)) is not None
         ]
@@ -46,7 +52,26 @@ class Numbering(Struct):
             birth=self.there,
             replaced=replaced,
             dropped=dropped + cleared,
-            cleared=min(changes.cleared, self.shared),
+            cleared=changes.cleared if changes.cleared <= self.shared else self.seen,
+        )
+
+    def taken_in(self, changes: Changes) -> Changes:
+        """Return *changes* in terms of memory, those that rest on the store or an earlier outage.
+
+        What memory has from the store has the store's number there too.
+        """
+        if changes.birth not in (self.here, self.there):
+            return changes
+        if not changes.edits_log():
+            return replace(changes, birth=self.here)
+        ours = self.before
+        if changes.birth == self.there:
+            ours = {there: here for here, there in self.numbers.items()}
+        return replace(
+            changes,
+            birth=self.here,
+            replaced={ours.get(number, number): put for number, put in changes.replaced.items()},
+            dropped=[ours.get(number, number) for number in changes.dropped],
         )
 
     def note(self, numbers: Sequence[int], outcome: Outcome) -> None:
@@ -55,8 +80,17 @@ class Numbering(Struct):
         for at, number in enumerate(numbers):
             self.numbers[number] = outcome.first_seq + at
 
+    def begin_anew(self) -> None:
+        """Forget all numbers: the store has lost the conversation, and is given it once more."""
+        self.seen = self.shared = 0
+        self.numbers, self.before = {}, {}
+
     def number_there(self, here: int) -> int | None:
-        return here if here <= self.shared else self.numbers.get(here)
+        given = self.numbers.get(here) or self.before.get(here)
+        return here if given is None and here <= self.shared else given
+
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.before)
 
 
 class Entry(Struct):
@@ -92,6 +126,7 @@ class Journal:
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self._records: OrderedDict[str, Record] = OrderedDict()
         self._finished: OrderedDict[str, Numbering] = OrderedDict()
+        self._of_births: dict[str, Numbering] = {}  # the last of those, by the store's birth
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._numbers_kept = 0
@@ -113,6 +148,9 @@ class Journal:
         """Open the record of *key*, of which memory holds *held*, the last that the store had."""
         numbers = held.messages.numbers
         numbering = Numbering(here, held.birth, numbers[-1] if numbers else 0)
+        earlier = self._of_births.get(held.birth)
+        if earlier is not None:
+            numbering.before = earlier.before | earlier.numbers
         record = self._records[key] = Record(numbering, deque())
         self.size += record.size
         return record
@@ -148,16 +186,22 @@ class Journal:
         self.size -= record.size
         if not record.numbering.here:  # only a delete was written down
             return
-        self._finished[record.numbering.here] = record.numbering
-        self._numbers_kept += len(record.numbering.numbers)
+        numbering = record.numbering
+        self._finished[numbering.here] = self._of_births[numbering.there] = numbering
+        self._numbers_kept += len(numbering)
         while len(self._finished) > FINISHED_KEPT or self._numbers_kept > NUMBERS_KEPT:
             _, oldest = self._finished.popitem(last=False)
-            self._numbers_kept -= len(oldest.numbers)
+            self._numbers_kept -= len(oldest)
+            if self._of_births.get(oldest.there) is oldest:
+                del self._of_births[oldest.there]
 
     def translated(self, changes: Changes) -> Changes:
         """Return *changes* as the store knows them, where they rest on what memory had."""
         numbering = self._finished.get(changes.birth)
-        return changes if numbering is None else numbering.translated(changes)
+        if numbering is None:
+            return changes
+        self._finished.move_to_end(changes.birth)
+        return numbering.translated(changes)
 
     def overflow(self) -> Iterator[tuple[str, Record]]:
         """Drop, and hand back, what is too much."""

@@ -1,11 +1,11 @@
 """Conversations in this process: for development, for tests, and in place of Redis."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 
 from jv_session_mw.backends.bounded import Bounded
 from jv_session_mw.backends.entry import (
-    ELSEWHERE,
     Entry,
     conflicts,
     entry_of,
@@ -38,7 +38,8 @@ class MemoryBackend:
     """A `Backend` of plain dictionaries, bounded by entries and bytes.
 
     No method awaits anything, so each call is atomic among the tasks of one event loop. Expiry
-    uses a monotonic clock; *wall* only dates the creation.
+    uses a monotonic clock; *wall* only dates the creation. The messages of what comes to lie here
+    are numbered from the next of *starts*, or go on from their own where those are higher.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class MemoryBackend:
         max_bytes: int = 64 * 2**20,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        starts: Iterator[int] | None = None,
     ) -> None:
         self.rules = rules
+        self._starts = repeat(1) if starts is None else starts
         self._clock = clock
         self._wall = wall
         self._entries = Bounded(max_entries, max_bytes, clock)
@@ -143,7 +146,8 @@ class MemoryBackend:
         entry = self._entries.find(key)
         if entry is None:
             return MISSING
-        return snapshot_of(entry, window, self._remaining_ms(entry))
+        left = entry.expires - self._clock()
+        return snapshot_of(entry, window, max(0, round(left * 1000)))
 
     def overtakes(self, key: str, seen: Snapshot | Outcome) -> bool:
         """Say whether what is kept under *key* is a later version of what was *seen*."""
@@ -209,12 +213,9 @@ class MemoryBackend:
         return self._write(key, entry, changes, collisions)
 
     def admit(self, key: str, changes: Changes) -> None:
-        """Make room for a conversation of which only what *changes* rest on is known.
-
-        What comes now is numbered beyond all that may be stored of it elsewhere.
-        """
+        """Make room for a conversation of which only what *changes* rest on is known."""
         entry = self._create(key, changes.birth)
-        entry.version, entry.next_seq = changes.base_version, ELSEWHERE + 1
+        entry.version = changes.base_version
         self._entries.grow(key, entry, lay_base(entry, changes))
 
     def move(self, key: str, other: "MemoryBackend", birth: str = "") -> bool:
@@ -227,13 +228,12 @@ class MemoryBackend:
             return False
         self.forget(key)
         entry.birth = birth or entry.birth
+        entry.next_seq = max(entry.next_seq, next(other._starts))
         other._entries.put(key, entry)
         return True
 
-    def follow(
-        self, key: str, changes: Changes, outcome: Outcome, window: int, at: float | None = None
-    ) -> None:
-        """Do to the copy kept here what *outcome* says was done to the original, *at* that moment.
+    def follow(self, key: str, changes: Changes, outcome: Outcome, window: int) -> None:
+        """Do to the copy kept here what *outcome* says was done to the original.
 
         Only about *window* messages stay, as the original has the others.
         """
@@ -249,7 +249,7 @@ class MemoryBackend:
         entry.next_seq = outcome.first_seq
         entry.version = outcome.version - 1
         self._change(key, entry, changes)
-        self._refresh(entry, at)
+        self._refresh(entry)
         remember(entry, changes, outcome)
         if len(entry.messages) > 2 * window > 0:
             self._entries.grow(key, entry, keep_last(entry, window))
@@ -259,7 +259,7 @@ class MemoryBackend:
         created_ms = int(self._wall() * 1000)
         now = self._clock()
         expires, dies = now + self.rules.ttl_ms / 1000, self._end_of_life(created_ms, now)
-        entry = Entry(0, birth, created_ms, expires, dies)
+        entry = Entry(0, birth, created_ms, expires, dies, next_seq=next(self._starts))
         self._entries.put(key, entry)
         return entry
 
@@ -288,12 +288,9 @@ class MemoryBackend:
             return float("inf")
         return now + (created_ms + self.rules.lifetime_ms) / 1000 - self._wall()
 
-    def _refresh(self, entry: Entry, at: float | None = None) -> int:
-        """Let the TTL begin anew, now or *at* that moment, and return it in milliseconds."""
-        now = self._clock() if at is None else at
+    def _refresh(self, entry: Entry) -> int:
+        """Let the TTL begin anew, and return it in milliseconds."""
+        now = self._clock()
         left = min(self.rules.ttl_ms / 1000, entry.dies - now)
         entry.expires = now + left
         return max(0, round(left * 1000))
-
-    def _remaining_ms(self, entry: Entry) -> int:
-        return max(0, round((entry.expires - self._clock()) * 1000))

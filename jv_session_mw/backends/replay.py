@@ -79,9 +79,7 @@ class Replay:
         They may rest on the store, or on what memory had kept in an earlier outage.
         """
         record, changes = self.journal.find(key), self.journal.translated(changes)
-        if record is None or changes.birth != record.numbering.there:
-            return changes
-        return replace(changes, birth=record.numbering.here)
+        return changes if record is None else record.numbering.taken_in(changes)
 
     def start(self) -> None:
         """See to it that a task replays what is written down, for as long as there is anything."""
@@ -187,7 +185,7 @@ class Replay:
         fields = {name: Put(value) for name, value in kept.fields.items()}
         whole = Changes(new_commit_id(), 0, fields=fields, appended=list(kept.messages.values))
         self.journal.clear(record)
-        record.numbering.shared, record.numbering.numbers = 0, {}
+        record.numbering.begin_anew()
         self.journal.put_first(record, whole, kept.messages.numbers, record.numbering)
 
     def _is_oldest(self, key: str, record: Record, entry: Entry) -> bool:

@@ -58,24 +58,36 @@ async def test_what_rests_on_a_deleted_conversation_does_not_come_into_its_succe
     assert values(await both(parted)) == [b"new", b"more"]
 
 
-async def test_replies_in_another_order_than_their_commits_leave_no_copy_of_another_order(
-    process: Process, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("edits", [False, True])
+async def test_replies_in_another_order_than_their_commits_leave_a_copy_in_the_order_of_these(
+    process: Process, monkeypatch: pytest.MonkeyPatch, edits: bool
 ) -> None:
-    await commit(process.backend, appends(0, b"1"))
+    first = await commit(process.backend, puts(0, step=(None, b"a"), gone=(None, b"x")))
     write = process.guard.commit
 
     async def overtaken(key: str, changes: Changes, timeout: float) -> Outcome:
         monkeypatch.undo()
         outcome = await write(key, changes, timeout)
-        await commit(process.backend, appends(1, b"3"))
+        third = resting_on(first, puts(0, step=(b"b", b"c")))
+        third.appended = [b"3"]
+        await commit(process.backend, third)
         return outcome
 
+    second = resting_on(first, puts(0, step=(b"a", b"b"), late=(None, b"y")))
+    second.appended, second.removed = [b"1", b"2"], {"gone": b"x"}
+    second.dropped = [99] if edits else []
     monkeypatch.setattr(process.guard, "commit", overtaken)
-    second = await commit(process.backend, appends(1, b"2"))
-    assert (second.version, second.first_seq) == (2, 2)
+    assert (await commit(process.backend, second)).version == 2
     await process.lose()
-    await commit(process.backend, appends(3, b"4"))
-    assert values(await load(process.backend)) == [b"4"]  # without a history, not with a wrong one
+    snapshot = await load(process.backend)
+    if edits:  # what is there now cannot be told
+        assert not snapshot.version
+        return
+    assert (values(snapshot), snapshot.version) == ([b"1", b"2", b"3"], 3)
+    assert snapshot.fields == {"step": b"c", "late": b"y"}
+    await commit(process.backend, resting_on(snapshot, appends(0, b"4")))
+    numbers = list((await load(process.backend)).messages.numbers)
+    assert sorted(set(numbers)) == numbers
 
 
 async def test_what_is_created_anew_does_not_follow_what_was_there_before(
