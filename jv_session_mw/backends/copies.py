@@ -67,7 +67,7 @@ class Copies:
         if not snapshot.version:
             self._absent(key, snapshot)
         elif seen is None:
-            if not self._memory.overtakes(key, snapshot):
+            if self._memory.version(key, snapshot.birth) <= snapshot.version:
                 self._memory.forget(key)
                 self._note(key, snapshot, [])
         elif seen.snapshot.birth != snapshot.birth or seen.snapshot.version < snapshot.version:
@@ -135,7 +135,7 @@ class Copies:
 
     def _follow(self, key: str, changes: Changes, outcome: Outcome) -> None:
         memory = self.memory(key)
-        if not memory.overtakes(key, outcome):
+        if memory.version(key, outcome.birth) < outcome.version:
             memory.follow(key, changes, outcome, self._window)
         elif (whole := completed(memory.snapshot(key, 0), changes, outcome)) is not None:
             memory.keep(key, whole)

@@ -149,10 +149,10 @@ class MemoryBackend:
         left = entry.expires - self._clock()
         return snapshot_of(entry, window, max(0, round(left * 1000)))
 
-    def overtakes(self, key: str, seen: Snapshot | Outcome) -> bool:
-        """Say whether what is kept under *key* is a later version of what was *seen*."""
+    def version(self, key: str, birth: str) -> int:
+        """Return the version of what is kept under *key*; 0 where that is not of this *birth*."""
         held = self._entries.find(key)
-        return held is not None and held.birth == seen.birth and held.version > seen.version
+        return 0 if held is None or held.birth != birth else held.version
 
     def keep(
         self,
@@ -165,7 +165,7 @@ class MemoryBackend:
 
         It was loaded *at* that moment of the clock; None is now. *commits* have led to it.
         """
-        if self.overtakes(key, snapshot):
+        if self.version(key, snapshot.birth) > snapshot.version:
             return
         self.forget(key)
         self.tombstones.take_away(key)

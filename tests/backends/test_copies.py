@@ -57,6 +57,15 @@ def test_a_commit_of_something_new_is_there_too(copies: Copies) -> None:
     assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"hi"]
 
 
+def test_a_commit_that_a_load_has_found_is_there_once_also_when_it_was_asked_for(
+    copies: Copies,
+) -> None:
+    copies.loaded(KEY, loaded(3, b"x", b"y"))
+    copies.memory(KEY)
+    copies.committed(KEY, appends(2, b"y"), stored(3, 2, 2))
+    assert list(copies.memory(KEY).snapshot(KEY, WINDOW).messages) == [(1, b"x"), (2, b"y")]
+
+
 def test_a_load_that_a_commit_has_overtaken_changes_nothing(copies: Copies) -> None:
     for asked_between in (False, True):
         copies.loaded(KEY, loaded(3, b"x"))
