@@ -126,7 +126,8 @@ def _is_of_texts(value: object) -> bool:
     """
     if type(value) is not dict:
         return False
-    for name, part in cast("dict[object, object]", value).items():
+    # Of a copy, since a thread of the app may be at it.
+    for name, part in cast("dict[object, object]", value).copy().items():
         if type(name) is not str or type(part) is not str:
             return False
     return True
