@@ -19,7 +19,8 @@ class Entry(Struct):
     """One conversation as it is kept, its messages beside their sequence numbers.
 
     `expires` and `dies` are moments of the backend's clock, `unseen` counts the messages that
-    stand before the first one but are not here, `size` is an estimate in bytes.
+    stand before the first one but are not here, `size` is an estimate in bytes. `origin` is the
+    birth and the version that it had elsewhere, before it came here.
     """
 
     version: int
@@ -34,6 +35,7 @@ class Entry(Struct):
     unseen: int = 0
     size: int = ENTRY_OVERHEAD_BYTES
     commits: dict[str, Outcome] = {}
+    origin: tuple[str, int] = ("", 0)
 
 
 def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
@@ -120,6 +122,13 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
 
 def _collides(stored: bytes | None, put: Put) -> bool:
     return stored not in (put.base, put.value)
+
+
+def set_apart(entry: Entry, birth: str, start: int) -> None:
+    """Let *entry* go on by itself, under another mark of *birth* if one is given, from *start*."""
+    entry.origin = entry.birth, entry.version
+    entry.birth = birth or entry.birth
+    entry.next_seq = max(entry.next_seq, start)
 
 
 def lay_base(entry: Entry, changes: Changes) -> int:

@@ -143,6 +143,8 @@ class FallbackBackend:
         except StoreUnavailable as error:
             return replace(self._take_over(key, changes), fallback=error.reason)
         if self._is_here(key):  # by another commit, whose reply was lost while this one's was not
+            if self.kept.came_with(key, outcome):  # as a third one had loaded what this one did
+                return replace(outcome, birth=asked.birth or outcome.birth, fallback=KEPT)
             return replace(self._keep(key, changes), fallback=KEPT)
         if outcome.status == "committed":
             if self.copies.deleted_until(key) == deleted:

@@ -15,6 +15,7 @@ from jv_session_mw.backends.entry import (
     recall,
     remember,
     rewrite,
+    set_apart,
     size_of,
     snapshot_of,
     stretch_of,
@@ -118,8 +119,12 @@ class MemoryBackend:
 
     def has_changed(self, key: str, seen: Snapshot) -> bool:
         """Say whether there is another version under *key* than was *seen*."""
-        held = self._entries.find(key)
-        return held is not None and (held.version, held.birth) != (seen.version, seen.birth)
+        return self.holds(key) and self.version(key, seen.birth) != seen.version
+
+    def came_with(self, key: str, outcome: Outcome) -> bool:
+        """Say whether what is kept under *key* had in it what *outcome* answers when it came."""
+        birth, version = ("", 0) if (entry := self._entries.find(key)) is None else entry.origin
+        return outcome.birth == birth and outcome.version <= version
 
     def names(self) -> list[str]:
         """Return the key of every conversation."""
@@ -219,16 +224,12 @@ class MemoryBackend:
         self._entries.grow(key, entry, lay_base(entry, changes))
 
     def move(self, key: str, other: "MemoryBackend", birth: str = "") -> bool:
-        """Hand what is kept under *key* over to *other*; say whether there was anything.
-
-        It is known there by another mark of *birth*, if one is given.
-        """
+        """Hand *key* to *other*, under a new *birth* if one is given; say whether it was here."""
         entry = self._entries.find(key)
         if entry is None:
             return False
         self.forget(key)
-        entry.birth = birth or entry.birth
-        entry.next_seq = max(entry.next_seq, next(other._starts))
+        set_apart(entry, birth, next(other._starts))
         other._entries.put(key, entry)
         return True
 

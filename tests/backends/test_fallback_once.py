@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from jv_session_mw.changes import Put, Snapshot
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 from jv_session_mw.errors import StoreUnavailable
 from tests.backends.harness import KEY, TIMEOUT, appends, commit, load, values
 from tests.backends.outage import Process
+from tests.backends.parted import resting_on
 
 
 async def test_a_commit_that_is_repeated_is_in_the_copy_once(process: Process) -> None:
@@ -36,6 +37,31 @@ async def test_a_commit_whose_reply_was_lost_and_that_others_have_seen_is_taken_
     assert values(await load(process.backend)) == before
     assert (await commit(process.backend, appends(base + 1, b"next"))).version == base + 2
     assert values(await load(process.backend)) == [*before, b"next"]
+
+
+@pytest.mark.parametrize("base", [0, 1])
+async def test_a_commit_that_is_answered_after_memory_has_taken_over_what_it_did_is_there_once(
+    process: Process, monkeypatch: pytest.MonkeyPatch, base: int
+) -> None:
+    if base:
+        await commit(process.backend, appends(0, b"hi"))
+    write = process.guard.commit
+
+    async def overtaken(key: str, changes: Changes, timeout: float) -> Outcome:
+        outcome = await write(key, changes, timeout)
+        seen = await load(process.backend)
+        monkeypatch.setattr(process.guard, "commit", lost)
+        await commit(process.backend, resting_on(seen, appends(0, b"he")))
+        return outcome
+
+    async def lost(key: str, changes: Changes, timeout: float) -> Outcome:
+        raise StoreUnavailable("nothing comes back", reason="timeout")
+
+    monkeypatch.setattr(process.guard, "commit", overtaken)
+    outcome = await commit(process.backend, appends(base, b"ho"))
+    assert (outcome.status, outcome.version) == ("committed", base + 1)
+    await commit(process.backend, resting_on(outcome, appends(0, b"ha")))
+    assert values(await load(process.backend)) == [*[b"hi"][:base], b"ho", b"he", b"ha"]
 
 
 async def test_what_was_kept_and_is_retired_is_deleted_in_both(
