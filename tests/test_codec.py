@@ -1,8 +1,6 @@
 """Bytes <-> values: what comes back is what was given, or it is refused by name."""
 
 import math
-import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -311,23 +309,3 @@ def test_what_cannot_be_encoded_is_not_unchanged(make: Callable[[], object]) -> 
 def test_a_uuid_and_its_text_are_two_values() -> None:
     one, other = (CODEC.decode(CODEC.encode(value, "x"), "x") for value in (ID, str(ID)))
     assert (type(one), type(other)) == (UUID, str)
-
-
-def test_a_thread_at_a_dict_of_texts_does_not_fail_who_encodes_it() -> None:
-    value, done = {"role": "assistant", "content": ""}, threading.Event()
-
-    def change() -> None:
-        while not done.is_set():
-            value["content"] = value.pop("content")
-
-    thread = threading.Thread(target=change)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    thread.start()
-    try:
-        for _ in range(100_000):
-            CODEC.encode(value, "x")
-    finally:
-        done.set()
-        thread.join()
-        sys.setswitchinterval(interval)
