@@ -138,7 +138,6 @@ def lay_base(entry: Entry, changes: Changes) -> int:
     """
     fields, replaced = changes.fields, changes.replaced
     entry.fields = {name: put.base for name, put in fields.items() if put.base is not None}
-    entry.fields |= changes.removed
     messages = sorted((at, put.base) for at, put in replaced.items() if put.base is not None)
     entry.numbers = [number for number, _ in messages]
     entry.messages = [message for _, message in messages]

@@ -96,12 +96,16 @@ async def test_what_changed_since_it_was_seen_is_not_retired_in_an_outage(
     assert values(await load(process.backend)) == [b"hi", b"ho"]
 
 
+@pytest.mark.parametrize("before", [True, False])
 async def test_what_was_revived_in_an_outage_and_is_replayed_is_no_more_deleted_in_the_next(
-    parted: Parted,
+    parted: Parted, before: bool
 ) -> None:
     await turn(parted, b"old")
+    if before:
+        assert await parted.here.delete(KEY, TIMEOUT)
     await parted.part()
-    assert await parted.here.delete(KEY, TIMEOUT)
+    if not before:
+        assert await parted.here.delete(KEY, TIMEOUT)
     anew = appends(0, b"new")
     anew.revive = True
     assert (await commit(parted.here, anew)).status == "committed"

@@ -101,3 +101,14 @@ async def test_what_rests_on_the_store_meets_its_own_message_in_memory_and_after
     await parted.join()
     assert values(await both(parted)) == [b"2", b"3!", b"4"]
     assert KEY not in parted.here.kept
+
+
+async def test_what_a_server_has_lost_is_not_met_by_what_it_is_given_anew(parted: Parted) -> None:
+    first = await turn(parted, b"1", b"2")
+    await commit(parted.here, resting_on(first, Changes(commit_id(), 0, dropped=[1])))
+    await parted.part()
+    during = await turn(parted, b"3")
+    parted.server.flush()
+    await parted.join()
+    await commit(parted.here, resting_on(during, Changes(commit_id(), 0, dropped=[1])))
+    assert values(await both(parted)) == [b"2", b"3"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jv_session_mw.changes import Changes, Outcome
+from jv_session_mw.changes import Changes, Outcome, Put
 from tests.backends.harness import KEY, TIMEOUT, appends, commit, load, puts, values
 from tests.backends.outage import Process
 from tests.backends.parted import Parted, both, resting_on, turn
@@ -32,13 +32,14 @@ async def test_a_change_of_what_this_process_does_not_know_collides_with_nothing
     changes = puts(0, step=(b"a", b"b"), topic=(None, b"x"))
     resting_on(await turn(parted, b"1", step=(None, b"a"), old=(None, b"y")), changes)
     changes.removed["old"] = b"y"
+    changes.replaced[1] = Put(b"1!", b"1")
     parted.here.copies.forget(KEY)  # as when it has to make room
     await parted.part()
     assert (await commit(parted.here, changes)).status == "committed"
     assert (await load(parted.here)).fields == {"step": b"b", "topic": b"x"}
     await parted.join()
     stored = await both(parted)
-    assert (values(stored), stored.fields) == ([b"1"], {"step": b"b", "topic": b"x"})
+    assert (values(stored), stored.fields) == ([b"1!"], {"step": b"b", "topic": b"x"})
     assert parted.conflicts == 0
 
 
