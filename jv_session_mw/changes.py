@@ -149,5 +149,4 @@ class Condition(Struct, frozen=True, gc=False):
 
 GONE = Outcome(status="gone")
 MISSING = Snapshot()
-MISSING_WHILE_AWAY = Snapshot(fallback="away")
 DELETED = Snapshot(deleted=True)

@@ -84,7 +84,10 @@ class Conversation(HeldConversation[S], Generic[S]):
     @property
     def degraded(self) -> bool:
         """Whether memory stands in for the store, so that this may not outlive the process."""
-        return bool(self._copy.head.fallback)
+        head = self._copy.head
+        if not head.version and self.is_new:
+            return self._terms.backend.condition().degraded
+        return bool(head.fallback)
 
     def reply(self, role: str = "assistant", **fields: Any) -> Reply:
         """Return a `Reply` that becomes one message of *role* with *fields*.

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
-from jv_session_mw.changes import MISSING, Snapshot
+from jv_session_mw.changes import MISSING
 from jv_session_mw.channel import Channel
 from jv_session_mw.commits import Commits, leniently, strictly
 from jv_session_mw.deadline import Deadline
@@ -36,14 +36,7 @@ class HeldConversation(Generic[S]):
         "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        id: str | None,
-        owner: str | None,
-        terms: Terms[S],
-        parent: Context,
-        snapshot: Snapshot = MISSING,
-    ) -> None:
+    def __init__(self, id: str | None, owner: str | None, terms: Terms[S], parent: Context) -> None:
         self.owner: str | None = owner
         self.is_new = True
         self.known = id is not None
@@ -54,7 +47,7 @@ class HeldConversation(Generic[S]):
         self._terms = terms
         self._parent = parent
         self._channel: Channel | None = None
-        self._copy = WorkingCopy(terms.codec, terms.cache, terms.kind, weakref.ref(self), snapshot)
+        self._copy = WorkingCopy(terms.codec, terms.cache, terms.kind, weakref.ref(self))
         self._commits = Commits(self._copy)
         self._replies: list[Reply] = []
 

@@ -23,7 +23,10 @@ def is_stream(start: Message) -> bool:
     """Say whether the response that begins with *start* has a body of unknown length."""
     if start["status"] in NO_BODY or start["status"] >= 300:
         return False
-    return all(name.lower() != CONTENT_LENGTH for name, _ in start.get("headers", ()))
+    for name, _ in start.get("headers", ()):
+        if name.lower() == CONTENT_LENGTH:
+            return False
+    return True
 
 
 def is_last(message: Message, expects_trailers: bool) -> bool:

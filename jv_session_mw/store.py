@@ -11,7 +11,7 @@ from opentelemetry import context
 from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import MISSING, MISSING_WHILE_AWAY, Rules
+from jv_session_mw.changes import Rules
 from jv_session_mw.channel import WHOLE_LOG, Channel
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
@@ -120,9 +120,7 @@ class ConversationStore(Generic[S]):
 
     def conversation(self, id: str | None, owner: str | None = None) -> Conversation[S]:
         """Return the handle of a conversation that is not loaded yet; None is a new one."""
-        begins_degraded = id is None and self.degraded
-        snapshot = MISSING_WHILE_AWAY if begins_degraded else MISSING
-        return Conversation(id, owner, self._terms, context.get_current(), snapshot)
+        return Conversation(id, owner, self._terms, context.get_current())
 
     async def get(self, id: str, *, owner: str | None = None) -> dict[str, Any] | None:
         """Return the whole conversation as one dict, or None.

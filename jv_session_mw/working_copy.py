@@ -49,7 +49,7 @@ class WorkingCopy(Generic[S]):
     """State and messages of one conversation, decoded when first touched.
 
     Change is found by comparison, so nested mutation is seen, untouched parts cost nothing, and
-    what was loaded is never written back. It begins with a *head* of which nothing is stored.
+    what was loaded is never written back.
     """
 
     __slots__ = (
@@ -63,9 +63,8 @@ class WorkingCopy(Generic[S]):
         cache: MessageCache,
         kind: StateKind[S],
         source: "weakref.ref[Source]",
-        head: Snapshot = MISSING,
     ) -> None:
-        self.head: Snapshot | Outcome = head
+        self.head: Snapshot | Outcome = MISSING
         self.expires_ms = 0.0
         self._codec = codec
         self._cache = cache
