@@ -103,6 +103,11 @@ def size_of(messages: Sequence[bytes]) -> int:
     return ITEM_OVERHEAD_BYTES * len(messages) + sum(len(message) for message in messages)
 
 
+def rests_on(entry: Entry, changes: Changes) -> bool:
+    """Say whether *changes* rest on *entry*, by the birth it has here or had elsewhere before."""
+    return changes.birth in ("", entry.birth, entry.origin[0])
+
+
 def conflicts(entry: Entry, changes: Changes) -> list[str]:
     """Name the fields and messages that are not what *changes* rest on."""
     fields, found = entry.fields, list[str]()

@@ -257,9 +257,11 @@ class FallbackBackend:
         """Apply *changes* to what memory has the say of, and write them down for the replay."""
         if changes.revive:
             self.copies.memory(key).forget_all(key)
-        if self.replay is None or key not in self.replay.journal:
+        if self.replay is None:
             return self.kept.apply(key, changes)
         here = self.replay.based_here(key, changes)
+        if key not in self.replay.journal:  # which had no room for it
+            return self.kept.apply(key, here)
         if key not in self.kept and changes.base_version:  # it had to make room meanwhile
             self.kept.admit(key, here)
         outcome = self.kept.apply(key, here, new_commit_id())

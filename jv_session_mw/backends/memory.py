@@ -14,6 +14,7 @@ from jv_session_mw.backends.entry import (
     outcome_of,
     recall,
     remember,
+    rests_on,
     rewrite,
     set_apart,
     size_of,
@@ -205,7 +206,7 @@ class MemoryBackend:
         elif self.is_deleted(key):
             return GONE
         entry = self._entries.find(key)
-        if changes.base_version > 0 and (entry is None or changes.birth not in ("", entry.birth)):
+        if changes.base_version > 0 and (entry is None or not rests_on(entry, changes)):
             return GONE
         if entry is None:
             entry = self._create(key, birth or changes.commit_id)

@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from jv_session_mw.backends.redis.batching import Patience
-from jv_session_mw.changes import Rules
+from jv_session_mw.changes import Changes, Outcome, Put, Rules, Snapshot
 from tests.backends.harness import (
     TIMEOUT,
     TTL_MS,
     appends,
     commit,
+    commit_id,
     eventually,
     load,
     sets,
@@ -71,6 +72,29 @@ async def test_a_full_journal_lets_the_rest_stay_in_memory_and_says_so(
     await parted.join()
     assert sorted(await parted.elsewhere.keys(TIMEOUT)) == ["key2", "key3", "key4"]
     assert values(await load(parted.here, key="key0")) == [b"x"]
+
+
+@pytest.mark.parametrize("outages", [1, 2])
+async def test_a_request_of_before_goes_on_where_the_journal_had_no_room(
+    parted: Parted, monkeypatch: pytest.MonkeyPatch, outages: int
+) -> None:
+    held: Outcome | Snapshot = await turn(parted, b"1")
+    if outages == 2:
+        await parted.part()
+        await turn(parted, b"2")
+        held = await load(parted.here)
+        await parted.join()
+        await load(parted.here)
+    monkeypatch.setattr(parted.replay.journal, "_max_entries", 1)
+    await parted.part()
+    await turn(parted, b"3")
+    await commit(parted.here, appends(0, b"x"), "another")
+    last = held.messages.numbers[-1] if isinstance(held, Snapshot) else held.first_seq
+    late = Changes(commit_id(), 0, replaced={last: Put(b"!", b"%d" % outages)}, appended=[b"4"])
+    outcome = await commit(parted.here, resting_on(held, late))
+    assert (outcome.status, outcome.conflicts) == ("committed", [])
+    before = [b"1", b"!"] if outages == 2 else [b"!"]
+    assert values(await load(parted.here)) == [*before, b"3", b"4"]
 
 
 async def test_a_flood_of_made_up_ids_is_counted_and_does_not_flood_the_log(
