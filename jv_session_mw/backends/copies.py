@@ -38,7 +38,7 @@ class Copies:
         max_bytes: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._window = window
+        self.window = window
         self._clock = clock
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -87,7 +87,7 @@ class Copies:
         if seen is not None and held.birth == outcome.birth and held.version >= outcome.version:
             seen.commits = _with(seen.commits, changes, outcome)  # a load has found it already
             return
-        now = after(held, changes, outcome, self._window)
+        now = after(held, changes, outcome, self.window)
         if now is None:
             self._follow(key, changes, outcome)
         elif seen is None:
@@ -136,7 +136,7 @@ class Copies:
     def _follow(self, key: str, changes: Changes, outcome: Outcome) -> None:
         memory = self.memory(key)
         if memory.version(key, outcome.birth) < outcome.version:
-            memory.follow(key, changes, outcome, self._window)
+            memory.follow(key, changes, outcome, self.window)
         elif (whole := completed(memory.snapshot(key, 0), changes, outcome)) is not None:
             memory.keep(key, whole)
         else:

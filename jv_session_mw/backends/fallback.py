@@ -60,16 +60,16 @@ class FallbackBackend:
             max_bytes=MAX_BYTES // COPIES_SHARE * kept_share,
             starts=count(ELSEWHERE + 1, NUMBERS_APART),
         )
-        self.replay: Replay | None = None
-        if replay_within is not None:
-            journal = Journal(max_entries, MAX_BYTES // COPIES_SHARE)
-            self.replay = Replay(primary, self.kept, journal, replay_within)
         self.copies = Copies(
             rules,
             window=window,
             max_entries=MAX_ENTRIES // COPIES_SHARE,
             max_bytes=MAX_BYTES // COPIES_SHARE,
         )
+        self.replay: Replay | None = None
+        if replay_within is not None:
+            journal = Journal(max_entries, MAX_BYTES // COPIES_SHARE)
+            self.replay = Replay(primary, self.kept, self.copies, journal, replay_within)
 
     async def open(self, timeout: float) -> None:
         await self._primary.open(timeout)

@@ -9,6 +9,7 @@ import time
 from msgspec.structs import replace
 
 from jv_session_mw.backends.breaker import Backoff
+from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Entry, Journal, Numbering, Record
 from jv_session_mw.backends.memory import MemoryBackend
@@ -29,15 +30,22 @@ class Replay:
     """Journals what memory takes over, and replays it, each commit under the id that it had.
 
     A conversation is served from *kept* until all of it is in the store, and from the store from
-    then on. What cannot be applied is logged and counted in `conflicts`: a field that somebody
-    else has changed meanwhile, a conversation that was deleted there, a journal that is full.
+    then on; of what that has by then there is a copy again. What cannot be applied is logged and
+    counted in `conflicts`: a field that somebody else has changed meanwhile, a conversation that
+    was deleted there, a journal that is full.
     """
 
     def __init__(
-        self, primary: GuardedBackend, kept: MemoryBackend, journal: Journal, timeout: float
+        self,
+        primary: GuardedBackend,
+        kept: MemoryBackend,
+        copies: Copies,
+        journal: Journal,
+        timeout: float,
     ) -> None:
         self._primary = primary
         self._kept = kept
+        self._copies = copies
         self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
         self._untold = 0
@@ -137,18 +145,27 @@ class Replay:
         if record is None:
             return
         try:
-            while (record.deleted or record.entries) and self.journal.find(key) is record:
+            while self.journal.find(key) is record:
                 if record.deleted:
                     await self._primary.delete(key, self._timeout)
                     record.deleted = False
-                else:
+                elif record.entries:
                     await self._replay_oldest(key, record)
+                else:
+                    await self._hand_back(key, record)
         except StoreUnavailable:
             raise
         except StoreError as error:  # what is stored there cannot be read, and stays as it is
             self._give_up(key, record, str(error))
-        if self.journal.find(key) is record:
+            if self.journal.find(key) is record:
+                self._finish(key)
+
+    async def _hand_back(self, key: str, record: Record) -> None:
+        """Let the store have the say again, unless there is more to replay by now."""
+        stored = await self._primary.load(key, self._copies.window, self._timeout)
+        if self.journal.find(key) is record and not (record.deleted or record.entries):
             self._finish(key)
+            self._copies.loaded(key, stored)
 
     async def _replay_oldest(self, key: str, record: Record) -> None:
         entry = record.entries[0]

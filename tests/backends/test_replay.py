@@ -216,6 +216,19 @@ async def test_a_request_that_began_in_memory_goes_on_over_another_outage(
     assert parted.conflicts == 0
 
 
+async def test_an_outage_just_after_a_replay_goes_on_with_what_was_replayed(
+    parted: Parted,
+) -> None:
+    held = await loaded_in_an_outage(parted)
+    await parted.part()
+    assert values(await load(parted.here)) == [b"1", b"other", b"2"]
+    outcome = await commit(parted.here, resting_on(held, appends(0, b"3")))
+    assert (outcome.status, outcome.conflicts) == ("committed", [])
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"other", b"2", b"3"]
+    assert parted.conflicts == 0
+
+
 async def test_a_request_that_began_in_memory_ends_in_the_store(parted: Parted) -> None:
     held = await loaded_in_an_outage(parted)
     second = held.messages.numbers[-1]
