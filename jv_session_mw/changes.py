@@ -43,7 +43,8 @@ class Snapshot(Struct, frozen=True, gc=False):
     `version` 0 means that nothing is stored; `deleted` that a tombstone stands there. `birth` tells
     this conversation from a later one under the same key. Of `total` stored messages only the last
     few are here. `ttl_ms` is what remains. `fallback` is empty, or the reason why a stand-in
-    answered.
+    answered. `commit_id` is that of the last commit, empty if it is not known, and `first_seq` the
+    number of its first message: whoever has lost the reply of a commit finds it here.
     """
 
     version: int = 0
@@ -55,6 +56,8 @@ class Snapshot(Struct, frozen=True, gc=False):
     deleted: bool = False
     fallback: str = ""
     birth: str = ""
+    commit_id: str = ""
+    first_seq: int = 0
 
 
 class Put(Struct, frozen=True, gc=False):

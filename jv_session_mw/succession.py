@@ -29,7 +29,9 @@ def applied(changes: Changes, fields: dict[str, bytes]) -> dict[str, bytes]:
     return changed
 
 
-def stored(outcome: Outcome, fields: dict[str, bytes], messages: Stretch) -> Snapshot:
+def stored(
+    outcome: Outcome, fields: dict[str, bytes], messages: Stretch, commit_id: str = ""
+) -> Snapshot:
     """Return what is stored by *outcome*, of which *fields* and *messages* are known here."""
     return Snapshot(
         outcome.version,
@@ -40,36 +42,20 @@ def stored(outcome: Outcome, fields: dict[str, bytes], messages: Stretch) -> Sna
         messages,
         fallback=outcome.fallback,
         birth=outcome.birth,
+        commit_id=commit_id,
+        first_seq=outcome.first_seq,
     )
 
 
-def made_by(changes: Changes, snapshot: Snapshot) -> Outcome | None:
-    """Return what *changes* were answered, if *snapshot* is just what they make of their base.
-
-    None when it is anything else, or that cannot be told.
-    """
-    fields, values = snapshot.fields, snapshot.messages.values
-    count = len(changes.appended)
-    if snapshot.version != changes.base_version + 1 or changes.edits_log() or changes.revive:
-        return None
-    birth = changes.birth if changes.base_version else changes.commit_id
-    if birth not in ("", snapshot.birth):
-        return None
-    if any(fields.get(name) != put.value for name, put in changes.fields.items()):
-        return None
-    if any(name in fields for name in changes.removed):
-        return None
-    if list(values[len(values) - count :]) != changes.appended:
-        return None
-    numbers = snapshot.messages.numbers
-    first_seq = numbers[-1] + 1 - count if numbers else 1
+def last_outcome(snapshot: Snapshot) -> Outcome:
+    """Return what the last commit in *snapshot* was answered."""
     return Outcome(
         "committed",
         snapshot.version,
         snapshot.created_ms,
         snapshot.ttl_ms,
         snapshot.total,
-        first_seq,
+        snapshot.first_seq,
         birth=snapshot.birth,
     )
 
@@ -90,7 +76,7 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
     most = min(window, outcome.total) if window else outcome.total
     if len(messages.values) > most:
         messages = messages[-most:] if most else NO_MESSAGES
-    return stored(outcome, applied(changes, snapshot.fields), messages)
+    return stored(outcome, applied(changes, snapshot.fields), messages, changes.commit_id)
 
 
 def completed(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
-from jv_session_mw.succession import after, completed, made_by
+from jv_session_mw.succession import after, completed, last_outcome
 
 
 class Sight(Struct):
@@ -70,8 +70,10 @@ class Copies:
             if self._memory.version(key, snapshot.birth) <= snapshot.version:
                 self._memory.forget(key)
                 self._note(key, snapshot, [])
-        elif seen.snapshot.birth != snapshot.birth or seen.snapshot.version < snapshot.version:
+        elif seen.snapshot.birth != snapshot.birth:
             self._renew(key, seen, snapshot, [])
+        elif seen.snapshot.version < snapshot.version:
+            self._renew(key, seen, snapshot, _commits_in(seen))
         elif seen.snapshot.version == snapshot.version:
             # What has no later version weighs what it did, unless the window is another.
             if len(seen.snapshot.messages.values) != len(snapshot.messages.values):
@@ -94,19 +96,7 @@ class Copies:
             self._memory.forget(key)
             self._note(key, now, [(changes.commit_id, outcome)])
         else:
-            self._renew(key, seen, now, _with(seen.commits, changes, outcome))
-
-    def recognise(self, key: str, changes: Changes) -> None:
-        """Note that *changes* were committed, if what was seen last is just what they lead to.
-
-        Their own reply was lost, and another request has loaded what they did.
-        """
-        seen = self._seen.get(key)
-        if seen is None:
-            return
-        outcome = made_by(changes, seen.snapshot)
-        if outcome is not None:
-            seen.commits = _with(seen.commits, changes, outcome)
+            self._renew(key, seen, now, _with(_commits_in(seen), changes, outcome))
 
     def memory(self, key: str) -> MemoryBackend:
         """Return the memory, with all in it that was noted of *key*."""
@@ -114,7 +104,7 @@ class Copies:
         if seen is None:
             return self._memory
         self._bytes -= seen.size
-        self._memory.keep(key, seen.snapshot, seen.at, seen.commits)
+        self._memory.keep(key, seen.snapshot, seen.at, _commits_in(seen))
         while self._is_full and self._seen:  # the memory is wanted now
             self._drop_oldest_sight()
         return self._memory
@@ -178,6 +168,14 @@ class Copies:
     def _drop_oldest_sight(self) -> None:
         _, oldest = self._seen.popitem(last=False)
         self._bytes -= oldest.size
+
+
+def _commits_in(seen: Sight) -> list[tuple[str, Outcome]]:
+    """Return the last commits that are known to be in what was seen, also those of others."""
+    commits, snapshot = seen.commits, seen.snapshot
+    if not snapshot.commit_id or (commits and commits[-1][0] == snapshot.commit_id):
+        return commits
+    return [*commits[1 - REMEMBERED_COMMITS :], (snapshot.commit_id, last_outcome(snapshot))]
 
 
 def _with(

@@ -58,6 +58,8 @@ def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
 
 def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
     """Return what a load finds of *entry*; the bytes are shared, the containers are not."""
+    commits = entry.commits
+    last = next(reversed(commits)) if commits else ""
     return Snapshot(
         version=entry.version,
         birth=entry.birth,
@@ -66,6 +68,8 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
         total=entry.unseen + len(entry.messages),
         fields=dict(entry.fields),
         messages=Stretch(entry.numbers[-window:], entry.messages[-window:]),
+        commit_id=last,
+        first_seq=commits[last].first_seq if last else 0,
     )
 
 

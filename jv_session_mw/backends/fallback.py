@@ -227,7 +227,6 @@ class FallbackBackend:
     def _take_over(self, key: str, changes: Changes) -> Outcome:
         if self._is_here(key):
             return self._keep(key, changes)
-        self.copies.recognise(key, changes)
         copies = self.copies.memory(key)
         if copies.is_deleted(key) and not changes.revive:
             return GONE

@@ -103,10 +103,7 @@ class MemoryBackend:
         return existed
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        if not self.holds(key) or self.has_changed(key, seen):
-            return False
-        self.bury(key)
-        return True
+        return not self.has_changed(key, seen) and await self.delete(key, timeout)
 
     async def has(self, key: str, timeout: float) -> bool:
         return self.holds(key)
@@ -171,8 +168,11 @@ class MemoryBackend:
 
         It was loaded *at* that moment of the clock; None is now. *commits* have led to it.
         """
-        if self.version(key, snapshot.birth) > snapshot.version:
-            return
+        held = self._entries.find(key)
+        if held is not None and held.birth == snapshot.birth:
+            if held.version > snapshot.version:
+                return
+            commits = [*held.commits.items(), *commits]
         self.forget(key)
         self.tombstones.take_away(key)
         now = self._clock() if at is None else at

@@ -33,6 +33,15 @@ async def test_the_newest_commit_is_known_however_many_there_were(backend: Backe
     assert len(values(await load(backend))) == 12
 
 
+async def test_a_load_names_the_last_commit(backend: Backend) -> None:
+    await commit(backend, appends(0, b"one", b"two"))
+    for changes in (appends(1, b"three", b"four"), sets(2, a=b"1")):
+        outcome = await commit(backend, changes)
+        for _ in range(2):  # also where the messages need not be sent again
+            found = await load(backend)
+            assert (found.commit_id, found.first_seq) == (changes.commit_id, outcome.first_seq)
+
+
 async def test_a_rejected_commit_may_come_again(subject: Subject) -> None:
     backend = subject.make(reject=True)
     await commit(backend, sets(0, a=b"1"))

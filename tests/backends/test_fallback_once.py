@@ -21,9 +21,10 @@ async def test_a_commit_that_is_repeated_is_in_the_copy_once(process: Process) -
     assert values(await load(process.backend)) == [b"hi", b"ho"]
 
 
+@pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize("base", [0, 1])
 async def test_a_commit_whose_reply_was_lost_and_that_others_have_seen_is_taken_over_once(
-    process: Process, new_process: Callable[[], Process], base: int
+    process: Process, new_process: Callable[[], Process], base: int, asked: bool
 ) -> None:
     if base:
         await commit(process.backend, appends(0, b"hi"))
@@ -32,11 +33,45 @@ async def test_a_commit_whose_reply_was_lost_and_that_others_have_seen_is_taken_
     await commit(new_process().backend, changes)  # it has arrived, as far as this process can know
     before = values(await load(process.backend))
     await process.lose()
+    if asked:
+        await load(process.backend)
     outcome = await commit(process.backend, changes)
     assert (outcome.status, outcome.version, outcome.total) == ("committed", base + 1, base + 2)
+    assert outcome.first_seq == base + 1
     assert values(await load(process.backend)) == before
     assert (await commit(process.backend, appends(base + 1, b"next"))).version == base + 2
     assert values(await load(process.backend)) == [*before, b"next"]
+
+
+@pytest.mark.parametrize("follows", ["here", "elsewhere"])
+@pytest.mark.parametrize("base", [0, 1])
+async def test_a_commit_whose_reply_was_lost_is_taken_over_once_where_another_has_followed_it(
+    process: Process, new_process: Callable[[], Process], base: int, follows: str
+) -> None:
+    if base:
+        await commit(process.backend, appends(0, b"hi"))
+    elsewhere = new_process()
+    changes = appends(base, b"ho")
+    await commit(elsewhere.backend, changes)
+    seen = await load(process.backend)
+    follower = process if follows == "here" else elsewhere
+    await commit(follower.backend, resting_on(seen, appends(0, b"ha")))
+    before = values(await load(process.backend))
+    await process.lose()
+    outcome = await commit(process.backend, changes)
+    assert (outcome.status, outcome.version) == ("committed", base + 1)
+    assert values(await load(process.backend)) == before
+
+
+async def test_two_commits_of_the_same_are_two(
+    process: Process, new_process: Callable[[], Process]
+) -> None:
+    held = await commit(process.backend, appends(0, b"hi"))
+    await commit(new_process().backend, resting_on(held, appends(0, b"yes")))
+    await load(process.backend)
+    await process.lose()
+    await commit(process.backend, resting_on(held, appends(0, b"yes")))
+    assert values(await load(process.backend)) == [b"hi", b"yes", b"yes"]
 
 
 @pytest.mark.parametrize("base", [0, 1])

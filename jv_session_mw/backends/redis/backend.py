@@ -96,14 +96,14 @@ class RedisBackend:
         status = answer[1]
         if status == b"found":
             found = cast("Found", tuple(answer))
-            return read_snapshot(found, read_messages(found[8]))
+            return read_snapshot(found, read_messages(found[10]))
         if status == b"missing":
             return MISSING
         if status == b"deleted":
             return DELETED
         if status == b"unreadable":
             raise UnreadableConversation("hash", complaint(cast("bytes", answer[2])))
-        if answer[8] == edges(had):
+        if answer[10] == edges(had):
             return read_snapshot(cast("Found", tuple(answer)), had)
         # Somebody has written into the log by hand.
         return await self.load(key, window, timeout + started - monotonic())

@@ -16,8 +16,11 @@ FIELD: Final = b"."
 DIGITS: Final = 15  # what a number of Lua holds exactly
 
 # What `load.lua` answers where there is something: a tag, 'found' or 'same', what remains of the
-# TTL, the length of the log, version, creation, birth, the other fields, and the elements.
-Found: TypeAlias = tuple[bytes, bytes, int, int, int, int, bytes, list[bytes], list[bytes]]
+# TTL, the length of the log, version, creation, birth, the last commit and the number of its first
+# message, the other fields, and the elements.
+Found: TypeAlias = tuple[
+    bytes, bytes, int, int, int, int, bytes, bytes, int, list[bytes], list[bytes]
+]
 
 _NOT_OURS: Final = chr(0xDC80)  # which the UTF-8 of a name can never become
 
@@ -45,7 +48,7 @@ def key_of(prefix: str, name: bytes) -> str | None:
 
 def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
-    _, _, ttl_ms, total, version, created_ms, birth, pairs, _ = found
+    _, _, ttl_ms, total, version, created_ms, birth, commit_id, first_seq, pairs, _ = found
     names = _names_of(tuple(pairs[::2]))
     fields = {name: pairs[2 * at + 1] for at, name in enumerate(names)}
     fields.pop(_NOT_OURS, None)
@@ -57,6 +60,8 @@ def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
         fields,
         messages,
         birth=birth.decode(),
+        commit_id=commit_id.decode(),
+        first_seq=first_seq,
     )
 
 

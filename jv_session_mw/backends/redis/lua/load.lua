@@ -1,9 +1,9 @@
 -- KEYS: hash, list, tombstone.
 -- ARGV: a head of words: a tag, the layout, where the window begins, counted from the end (0: all),
 --       and if the caller has it already, its version, birth and total.
--- Answers {tag, 'found', ttl, total, version, created, birth, fields, messages}, {tag, 'missing'},
--- {tag, 'deleted'} or {tag, 'unreadable', meta}; writes nothing. Who has the messages already gets
--- {tag, 'same', ...}, and of them the first and the last one of the window.
+-- Answers {tag, 'found', ttl, total, version, created, birth, commit, first seq, fields, messages},
+-- {tag, 'missing'}, {tag, 'deleted'} or {tag, 'unreadable', meta}; writes nothing. Who has the messages
+-- already gets {tag, 'same', ...}, and of them the first and the last one of the window.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local tag, layout, start, known = string.match(ARGV[1], '^(%S+) (%S+) (%S+) ?(.*)$')
 if redis.call('EXISTS', tombstone) == 1 then
@@ -31,10 +31,12 @@ for at = 1, #fields, 2 do
     break
   end
 end
--- The commits are for the next commit alone, and may be hundreds: the first shows that they are there.
+-- The commits may be hundreds, for the next commit to find itself: a load looks at the first and the last.
 local found, version, created, seq, dies, birth =
   string.match(meta, '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+) [%w_-]+=%d+,%d+,%d+')
-local longest = found == layout and math.max(#version, #created, #seq, #dies) or 16
+local commit, first_seq = string.match(string.sub(meta, -200), ' ([%w_-]+)=%d+,(%d+),%d+$')
+local is_ours = found == layout and commit
+local longest = is_ours and math.max(#version, #created, #seq, #dies, #first_seq) or 16
 if longest > 15 then return {tag, 'unreadable', meta} end -- what a number of Lua holds exactly
 
 local status, messages = 'found', nil
@@ -45,4 +47,4 @@ else
   messages = redis.call('LRANGE', list, start, -1)
 end
 return {tag, status, redis.call('PTTL', hash), total, tonumber(version), tonumber(created), birth,
-        fields, messages}
+        commit, tonumber(first_seq), fields, messages}
