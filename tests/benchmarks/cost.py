@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncGenerator, Sequence
 from statistics import median
+from time import monotonic
 
 from starlette.types import ASGIApp
 
@@ -36,7 +37,7 @@ async def by_size(contenders: Sequence[Contender], plan: Plan) -> AsyncGenerator
     """Measure turns and reads for every size, the contenders taking turns in each round."""
     for size in plan.sizes:
         taking_part = [contender for contender in contenders if size <= contender.largest]
-        async for found in _measure(taking_part, size, plan.clients(size), plan.rounds):
+        async for found in _measure(taking_part, size, plan.clients(size), plan):
             yield found
 
 
@@ -44,7 +45,7 @@ async def by_concurrency(
     contenders: Sequence[Contender], plan: Plan
 ) -> AsyncGenerator[Measurement]:
     for concurrency in plan.concurrencies:
-        async for found in _measure(contenders, plan.size, concurrency, plan.rounds):
+        async for found in _measure(contenders, plan.size, concurrency, plan):
             yield found
 
 
@@ -71,11 +72,13 @@ async def visits(contenders: Sequence[Contender], plan: Plan) -> AsyncGenerator[
 
 
 async def _measure(
-    contenders: Sequence[Contender], size: int, clients: int, rounds: int
+    contenders: Sequence[Contender], size: int, clients: int, plan: Plan
 ) -> AsyncGenerator[Measurement]:
     costs: dict[tuple[str, str], list[float]] = {}
     held: dict[str, list[Headers]] = {}
-    for _ in range(rounds):
+    rounds, since = 0, monotonic()
+    while not plan.has_enough(rounds, since):
+        rounds += 1
         for contender in contenders:
             if contender.name not in held or size < LONG:
                 held[contender.name] = await contender.seed(size, clients)
