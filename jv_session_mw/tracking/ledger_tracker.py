@@ -201,8 +201,9 @@ class LedgerTracker(NotingTracker):
     ) -> Swept:
         """Pause and archive what was idle for so many seconds, delete what ended so long ago.
 
-        For a nightly job, of one process or of several. What is None is left out. The work is done
-        in small steps: a sweep that is cut off has done a part, and the next one does the rest.
+        For a nightly job, of one process or of several. What is None is left out. All that waits
+        is written first, so that nothing is idle that is not. The work is done in small steps: a
+        sweep that is cut off has done a part, and the next one does the rest.
         """
         ages = [
             checked_seconds(name, seconds)
@@ -212,6 +213,7 @@ class LedgerTracker(NotingTracker):
                 ("delete_after", delete_after),
             )
         ]
+        await self.behind.drain()
         total = NOTHING
         while True:
             with self.telemetry.call("sweep"):

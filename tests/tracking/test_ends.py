@@ -55,6 +55,14 @@ async def test_a_sweep_archives_and_deletes_what_is_idle(tracker: SessionTracker
     assert (await tracker.list(owner=ALICE, status=EVERY)).sessions == ()
 
 
+async def test_a_sweep_sees_what_was_noted_before_it(tracker: SessionTracker) -> None:
+    await begun(tracker)
+    tracker.touch("new", owner=ALICE, messages=1)
+    await tracker.sweep(delete_after=3600)
+    assert tracker.stats.pending == 0
+    assert (await tracker.get("new", owner=ALICE)).status == "active"
+
+
 async def test_a_conversation_that_moves_takes_its_session_along(tracker: SessionTracker) -> None:
     before = await begun(tracker, "visit", None)
     await tracker.record("visit", "q1", owner=None, counters={"quotes": 1})
