@@ -60,9 +60,9 @@ class Activity(Struct):
     details: Details | None = None
 
     @property
-    def moves(self) -> bool:
-        """Whether the session had another key before."""
-        return self.details is not None and self.details.was is not None
+    def was(self) -> Key | None:
+        """The key that the session had before, None unless it moves."""
+        return None if self.details is None else self.details.was
 
     @property
     def weight(self) -> int:

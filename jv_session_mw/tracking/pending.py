@@ -56,7 +56,7 @@ class Pending:
                 return True
             if len(self) >= self._max_pending:
                 return False
-            was = activity.details and activity.details.was
+            was = activity.was
             before = self.noted.pop(was, None) if was else None
             if before is not None:  # it was never written under its old key
                 self._weight -= before.weight
@@ -69,11 +69,11 @@ class Pending:
     def next(self, wanted: Wanted | None) -> Batch | None:
         """Return the batch to be written next, of all or of what is *wanted*."""
         for batch in self.batches:
-            if wanted is None or any(map(wanted, batch.activities)):
+            if any(_concerns(wanted, *noted) for noted in batch.activities.items()):
                 return batch
         with self._lock:
-            keys = [key for key in self.noted if wanted is None or wanted(key)]
-            if self.batches and any(self.noted[key].moves for key in keys):
+            keys = [noted[0] for noted in self.noted.items() if _concerns(wanted, *noted)]
+            if self.batches and any(self.noted[key].was for key in keys):
                 return self.batches[0]  # it may be about the session under its old key
             taken = self._take(keys)
         if not taken:
@@ -114,3 +114,10 @@ class Pending:
         if activity.weight and self._weight + activity.weight > MOST_SNAPSHOT_BYTES:
             assert activity.details is not None
             activity.details.snapshot = None
+
+
+def _concerns(wanted: Wanted | None, key: Key, activity: Activity) -> bool:
+    """Whether *wanted* asks for the session by the key that it has, or had before."""
+    if wanted is None or wanted(key):
+        return True
+    return activity.was is not None and wanted(activity.was)

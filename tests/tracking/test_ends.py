@@ -88,6 +88,18 @@ async def test_a_move_before_the_first_write_is_seen_as_one_session(
     assert (await tracker.list(owner=None, status=EVERY)).sessions == ()
 
 
+async def test_what_was_moved_is_no_longer_found_by_its_old_key(tracker: SessionTracker) -> None:
+    await begun(tracker)
+    tracker.moved("t", owner="bob", was="s", was_owner=ALICE)
+    with pytest.raises(SessionNotFound):
+        await tracker.get("s", owner=ALICE)
+    await begun(tracker, "other")
+    tracker.moved("u", owner="bob", was="other", was_owner=ALICE)
+    assert await tracker.delete_owner(ALICE) == []
+    moved = await tracker.list(owner="bob")
+    assert {session.id for session in moved.sessions} == {"t", "u"}
+
+
 @pytest.mark.parametrize("status", ["archived", "deleted"])
 async def test_the_end_of_a_conversation_is_noted(tracker: SessionTracker, status: str) -> None:
     await begun(tracker)
