@@ -43,7 +43,10 @@ class Pending:
         return len(self.noted) + self._held
 
     def add(self, key: Key, activity: Activity) -> bool:
-        """Add *activity*, and say whether there was room for it."""
+        """Add *activity*, and say whether there was room for it.
+
+        A known session has room: at most it waits once more beside what is on its way.
+        """
         with self._lock:
             weighs = activity.details is not None and activity.details.snapshot is not None
             if weighs:
@@ -54,9 +57,9 @@ class Pending:
                 held.merge(activity)
                 self._weight += held.weight if weighs else 0
                 return True
-            if len(self) >= self._max_pending:
-                return False
             was = activity.was
+            if len(self) >= self._max_pending and not self._knows(key, was):
+                return False
             before = self.noted.pop(was, None) if was else None
             if before is not None:  # it was never written under its old key
                 self._weight -= before.weight
@@ -108,6 +111,10 @@ class Pending:
         with self._lock:
             self._held -= len(batch.activities)
             self._weight -= sum(activity.weight for activity in batch.activities.values())
+
+    def _knows(self, key: Key, was: Key | None) -> bool:
+        """Whether the session waits already, on its way or under the key that it had before."""
+        return was in self.noted or any(key in batch.activities for batch in tuple(self.batches))
 
     def _make_room(self, activity: Activity) -> None:
         """Leave a snapshot out where there are too many: the next turn brings another one."""

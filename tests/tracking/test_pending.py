@@ -52,6 +52,19 @@ async def test_there_is_a_bound_and_known_sessions_still_count(database: Databas
     assert database.counts == {"a": 2, "b": 1, "c": 1}
 
 
+async def test_a_session_that_is_on_its_way_or_moves_is_known(database: Database) -> None:
+    writer = behind(database, most=3)
+    for id in "abc":
+        note(writer, id)
+    assert note(writer, "moved", 0, Details(was=("", "a")))
+    database.failures = [AWAY]
+    with pytest.raises(TrackerUnavailable):
+        await writer.drain()
+    assert [note(writer, id) for id in "bcd"] == [True, True, False]
+    await writer.drain()
+    assert database.counts == {"moved": 1, "b": 2, "c": 2}
+
+
 async def test_one_session_is_written_before_the_others(database: Database) -> None:
     writer = behind(database)
     for n in range(30):
