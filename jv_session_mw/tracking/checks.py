@@ -33,6 +33,8 @@ def details_of(
     texts = cast("tuple[object, ...]", (title, kind, step))
     if not all(text is None or isinstance(text, str) for text in texts):
         raise UnsupportedValue("title, kind and step", "give strings")
+    if snapshot is not None and not _is_of_bytes(snapshot):
+        raise UnsupportedValue("the snapshot", "give a SessionSnapshot of bytes")
     return Details(
         title=title[:LONGEST_TEXT] if title else None,
         kind=kind[:LONGEST_TEXT] if kind else None,
@@ -105,6 +107,12 @@ def checked_counters(counters: Mapping[str, int]) -> Mapping[str, int]:
     return counters
 
 
+def checked_messages(messages: object) -> int:
+    if type(messages) is not int or not -GREATEST <= messages <= GREATEST:
+        raise UnsupportedValue("messages", "give a whole number of 64 bits")
+    return messages
+
+
 def _checked_status(
     status: SessionStatus | Collection[SessionStatus],
 ) -> frozenset[SessionStatus]:
@@ -129,6 +137,13 @@ def checked_seconds(name: str, seconds: object) -> float | None:
     if not 0 <= number <= A_CENTURY:
         raise UnsupportedValue(name, "give seconds, up to a century of them, or None")
     return float(number)
+
+
+def _is_of_bytes(snapshot: object) -> bool:
+    if not isinstance(snapshot, SessionSnapshot):
+        return False
+    parts = cast("list[object]", [*snapshot.fields.values(), *snapshot.messages])
+    return all(isinstance(part, bytes) for part in parts)
 
 
 def _texts(refs: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from jv_session_mw.errors import (
     UnsupportedValue,
 )
 from jv_session_mw.tracking import (
+    SessionSnapshot,
     SessionTracker,
 )
 from tests.tracking.sessions import ALICE, begun
@@ -51,6 +52,10 @@ WRONG_TOUCHES: list[dict[str, object]] = [
     {"messages": "2"},
     {"messages": True},
     {"messages": 1.5},
+    {"messages": 2**63},
+    {"snapshot": "text"},
+    {"snapshot": SessionSnapshot({"a": "text"}, [])},  # type: ignore[dict-item]
+    {"snapshot": SessionSnapshot({}, [7])},  # type: ignore[list-item]
     {"title": 7},
     {"step": b"x"},
     {"refs": [1]},
