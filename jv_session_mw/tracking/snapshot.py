@@ -4,6 +4,7 @@ import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
@@ -28,8 +29,11 @@ class SessionSnapshot(Struct, frozen=True):
         return sum(map(len, self.fields.values())) + sum(map(len, self.messages))
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON; names are quoted, as the store takes any and the database no NUL."""
         return {
-            "fields": {name: b64encode(data).decode() for name, data in self.fields.items()},
+            "fields": {
+                _quoted(name): b64encode(data).decode() for name, data in self.fields.items()
+            },
             "messages": [b64encode(data).decode() for data in self.messages],
         }
 
@@ -37,7 +41,7 @@ class SessionSnapshot(Struct, frozen=True):
     def from_json(cls, kept: Mapping[str, Any]) -> "SessionSnapshot":
         """Return what `to_json` was made of; raises `SchemaMissing` for another version's."""
         try:
-            fields = {name: b64decode(data) for name, data in kept["fields"].items()}
+            fields = {_unquoted(name): b64decode(data) for name, data in kept["fields"].items()}
             return cls(fields, [b64decode(data) for data in kept["messages"]])
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise SchemaMissing("the snapshot was kept by another version: upgrade") from error
@@ -65,3 +69,11 @@ def snapshot_of(stored: Snapshot) -> SessionSnapshot | None:
         first -= 1
         room -= len(messages[first])
     return SessionSnapshot(stored.fields, messages[first:])
+
+
+def _quoted(name: str) -> str:
+    return quote(name, errors="surrogatepass")
+
+
+def _unquoted(name: str) -> str:
+    return unquote(name, errors="surrogatepass")

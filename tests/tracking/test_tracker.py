@@ -127,6 +127,14 @@ async def test_one_without_an_owner_belongs_to_nobody(tracker: SessionTracker) -
         await tracker.delete_owner(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b", "50 %", "é%00", ""])
+async def test_a_snapshot_may_have_fields_of_any_name(tracker: SessionTracker, name: str) -> None:
+    kept = SessionSnapshot({name: b"1"}, [])
+    tracker.touch("s", owner=ALICE, messages=2, snapshot=kept)
+    assert await tracker.snapshot("s", owner=ALICE) == kept
+    assert (await tracker.get("s", owner=ALICE)).message_count == 2
+
+
 async def test_a_snapshot_comes_back_as_it_was(tracker: SessionTracker) -> None:
     tracker.touch("s", owner=ALICE, messages=1, snapshot=SessionSnapshot({}, []))
     tracker.touch("s", owner=ALICE, messages=1, snapshot=KEPT)
