@@ -194,6 +194,22 @@ async def test_no_secret_is_in_an_error(gateway: Gateway) -> None:
     await working.close()
 
 
+@pytest.mark.parametrize("body", [b"<p>\xe9</p>", b"9" * 5_000, b"[" * 100_000], ids=len)
+async def test_a_reply_that_nobody_can_read_loses_nothing_and_counts_nothing_twice(
+    gateway: Gateway, database: Database, tracker: SupabaseSessionTracker, body: bytes
+) -> None:
+    for id in "ab":
+        tracker.touch(id, owner=ALICE, messages=1)
+    gateway.interfere = lambda _: Response(body, media_type="application/json")
+    with pytest.raises(TrackerUnavailable) as caught:
+        await tracker.flush()
+    assert caught.value.reason == "protocol"
+    gateway.interfere = lambda _: None
+    await tracker.flush()
+    assert await counts(database) == {"a": 1, "b": 1}
+    assert tracker.stats.dropped == 0
+
+
 @pytest.mark.parametrize("body", ["{}", "[]", '[{"id": "s"}]', '"text"', "7", "null", "[1, []]"])
 async def test_json_of_something_else_is_a_typed_error_too(gateway: Gateway, body: str) -> None:
     tracker = supabase(gateway)

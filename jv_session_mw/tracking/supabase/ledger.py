@@ -1,6 +1,7 @@
 """Every call of a tracker as one call of a function in the database."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -162,6 +163,8 @@ class SupabaseLedger:
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure_of(error) from error
         except (ValueError, TypeError, RecursionError) as error:
+            if _is_json(arguments):  # so it was sent, and may be done: what came back is unreadable
+                raise misread("") from error
             raise BadItems("it cannot be sent as JSON") from error
         try:
             return msgspec.convert(answer.data, kind)
@@ -191,6 +194,14 @@ async def raise_for_status(response: httpx.Response) -> None:
     if response.is_error:
         await response.aread()
         response.raise_for_status()
+
+
+def _is_json(arguments: object) -> bool:
+    try:
+        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _owned(session: ChatSession) -> ChatSession:
