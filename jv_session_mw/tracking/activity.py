@@ -109,7 +109,7 @@ class Activity(Struct):
             item["counters"] = {cleaned(name): count for name, count in details.counters.items()}
         if details.snapshot is not None:
             item["snapshot"] = details.snapshot.to_json()
-        if details.was is not None:
+        if details.was is not None and details.was != key:
             item["was_owner"], item["was_id"] = details.was
         return item
 

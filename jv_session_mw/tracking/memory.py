@@ -9,6 +9,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from jv_session_mw.tracking.activity import NOBODY, Item, Key
+from jv_session_mw.tracking.changing import changed, joined, new_session, summed
 from jv_session_mw.tracking.ledger import Answer, Fields, Query
 from jv_session_mw.tracking.ledger_tracker import LedgerTracker
 from jv_session_mw.tracking.session import (
@@ -80,7 +81,7 @@ class MemoryLedger:
         if key not in self._sessions:
             self._deleted.discard(key)
             now = self._clock()
-            self._sessions[key] = _new(key, now, now)
+            self._sessions[key] = new_session(key, now, now)
         return await self.update(key, fields)
 
     async def update(self, key: Key, fields: Fields) -> Answer:
@@ -88,7 +89,7 @@ class MemoryLedger:
         only_title = fields.kind is None and fields.step is None and fields.refs is None
         if session is None or (session.status in ENDED and not only_title):
             return Answer(session, done=False)
-        return self._put(key, _changed(session, fields))
+        return self._put(key, changed(session, fields))
 
     async def move(self, key: Key, transition: Transition) -> Answer:
         session = self._sessions.get(key)
@@ -118,10 +119,10 @@ class MemoryLedger:
         events.add(event_id)
         counted = replace(
             session,
-            counters=_sum(session.counters, counters),
+            counters=summed(session.counters, counters),
             last_activity_at=max(session.last_activity_at, self._clock()),
         )
-        return self._put(key, _changed(counted, fields))
+        return self._put(key, changed(counted, fields))
 
     async def delete(self, key: Key) -> bool:
         self._deleted.add(key)
@@ -184,30 +185,34 @@ class MemoryLedger:
             deleted_at = self._deleted_owners.get(key[0])
             if key in self._deleted or (deleted_at is not None and at <= deleted_at):
                 return False
-            session = _new(key, now - timedelta(seconds=item["first_age"]), at)
+            session = new_session(key, now - timedelta(seconds=item["first_age"]), at)
         if session.status in ENDED:
             return False
         fields = Fields(kind=item.get("kind"), step=item.get("step"), refs=item.get("refs"))
         session = replace(
             session,
             title=session.title or item.get("title", ""),
-            counters=_sum(session.counters, item.get("counters", {})),
+            counters=summed(session.counters, item.get("counters", {})),
             message_count=max(session.message_count + item["messages"], 0),
             last_activity_at=max(session.last_activity_at, at),
         )
-        self._put(key, _changed(session, fields))
+        self._put(key, changed(session, fields))
         return True
 
     def _rename(self, was: Key, key: Key) -> None:
         self._deleted.add(was)
-        if was not in self._sessions or key in self._sessions:
+        moved = self._sessions.get(was)
+        if moved is None:
             return
-        owner, id = key
-        self._sessions[key] = replace(self._sessions.pop(was), owner=owner or None, id=id)
-        if was in self._snapshots:
-            self._snapshots[key] = self._snapshots.pop(was)
-        if was in self._events:
-            self._events[key] = self._events.pop(was)
+        if key not in self._deleted:
+            begun = self._sessions.get(
+                key, new_session(key, moved.started_at, moved.last_activity_at)
+            )
+            self._sessions[key] = joined(moved, begun)
+            self._events[key] = self._events.get(was, set()) | self._events.get(key, set())
+            if was in self._snapshots:
+                self._snapshots.setdefault(key, self._snapshots[was])
+        self._forget(was)
 
     def _matching(self, query: Query) -> Iterable[ChatSession]:
         for (owner, _), session in self._sessions.items():
@@ -238,38 +243,6 @@ class MemoryLedger:
         self._snapshots.pop(key, None)
         self._events.pop(key, None)
         return self._sessions.pop(key, None) is not None
-
-
-def _new(key: Key, started_at: datetime, at: datetime) -> ChatSession:
-    return ChatSession(
-        id=key[1],
-        owner=key[0] or None,
-        status=SessionStatus.ACTIVE,
-        title="",
-        kind="",
-        step="",
-        refs={},
-        counters={},
-        message_count=0,
-        started_at=started_at,
-        last_activity_at=at,
-        ended_at=None,
-    )
-
-
-def _changed(session: ChatSession, fields: Fields) -> ChatSession:
-    refs = {**session.refs, **(fields.refs or {})}
-    return replace(
-        session,
-        title=session.title if fields.title is None else fields.title,
-        kind=session.kind if fields.kind is None else fields.kind,
-        step=session.step if fields.step is None else fields.step,
-        refs={name: value for name, value in refs.items() if value is not None},
-    )
-
-
-def _sum(held: Mapping[str, int], added: Mapping[str, int]) -> Mapping[str, int]:
-    return {**held, **{name: held.get(name, 0) + count for name, count in added.items()}}
 
 
 def _key(session: ChatSession) -> Key:

@@ -78,6 +78,46 @@ async def test_a_conversation_that_moves_takes_its_session_along(tracker: Sessio
         await tracker.get("visit", owner=None)
 
 
+async def test_what_has_begun_under_a_new_key_is_joined_by_what_moves_there(
+    tracker: SessionTracker,
+) -> None:
+    """As when another process writes the turn after a login before this one writes the login."""
+    before = await begun(tracker, "visit", None)
+    await tracker.record("visit", "q1", owner=None, counters={"quotes": 1})
+    tracker.touch("visit", owner=None, step="searching", refs={"a": "1", "b": "1"}, snapshot=KEPT)
+    await tracker.pause("visit", owner=None)
+    tracker.touch("s", owner=ALICE, messages=2, step="booking", refs={"b": "2"})
+    await tracker.record("s", "q2", owner=ALICE, counters={"quotes": 1})
+    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
+    after = await tracker.get("s", owner=ALICE)
+    assert (after.status, after.title, after.message_count) == ("paused", before.title, 4)
+    assert (after.step, after.refs, after.counters) == (
+        "booking",
+        {"a": "1", "b": "2"},
+        {"quotes": 2},
+    )
+    assert after.started_at == before.started_at
+    for event in ("q1", "q2"):
+        assert not await tracker.record("s", event, owner=ALICE, counters={"quotes": 1})
+    assert await tracker.snapshot("s", owner=ALICE) == KEPT
+    assert (await tracker.list(owner=None, status=EVERY)).sessions == ()
+
+
+async def test_what_was_deleted_is_not_brought_back_by_a_move(tracker: SessionTracker) -> None:
+    await begun(tracker, "visit", None)
+    tracker.ended("s", owner=ALICE, status="deleted")
+    await tracker.flush()
+    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
+    for owner in (ALICE, None):
+        assert (await tracker.list(owner=owner, status=EVERY)).sessions == ()
+
+
+async def test_a_move_to_where_it_is_changes_nothing(tracker: SessionTracker) -> None:
+    before = await begun(tracker)
+    tracker.moved("s", owner=ALICE, was="s", was_owner=ALICE)
+    assert await tracker.get("s", owner=ALICE) == before
+
+
 async def test_a_move_before_the_first_write_is_seen_as_one_session(
     tracker: SessionTracker,
 ) -> None:

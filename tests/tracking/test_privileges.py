@@ -45,6 +45,9 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
         "p_pause_after": 0, "p_archive_after": 0, "p_delete_after": 0, "p_limit": 10,
     },
     "chat_session_lock": {},
+    "chat_session_move": {
+        "p_was_owner": "alice", "p_was_id": "s", "p_owner": "mallory", "p_id": "s",
+    },
     "chat_session_prune": {},
     "chat_session_digest": {"p_owner": "alice", "p_id": "s"},
     "chat_session_sum": {"p_held": {}, "p_added": {}},

@@ -64,6 +64,28 @@ async def test_a_first_write_that_is_not_committed_yet_does_not_survive_a_delete
     await other.close()
 
 
+async def test_a_move_beside_a_create_under_its_new_key_is_not_lost(
+    gateway: Gateway, postgres: PostgresServer, database: Database
+) -> None:
+    other = await asyncpg.connect(postgres.url(TRACKED))
+    tracker = supabase(gateway)
+    tracker.touch("s", owner=ALICE, messages=1)
+    await tracker.flush()
+    creating = other.transaction()
+    await creating.start()
+    await other.execute("select public.chat_session_save('bob', 't', true, null, 'x', null, null)")
+    moving = asyncio.ensure_future(move(tracker))
+    async with asyncio.timeout(20):
+        while not (await waits(database) or moving.done()):  # noqa: ASYNC110  # in the database
+            await asyncio.sleep(0.01)
+    await creating.commit()
+    await moving
+    session = await tracker.get("t", owner="bob")
+    assert (session.message_count, session.kind, tracker.stats.dropped) == (1, "x", 0)
+    await tracker.close()
+    await other.close()
+
+
 async def waits(database: Database) -> bool:
     found: bool = await database.fetchval("select exists (select from pg_locks where not granted)")
     return found

@@ -134,6 +134,48 @@ language sql immutable security invoker set search_path = '' as $$
     select hashtextextended('jv_session_mw.tracking', 0)
 $$;
 
+-- A conversation with a new id, or a new owner after a login, takes its session along. Another process
+-- may have been faster with what came after: a session that has begun under the new key is joined, and
+-- what was deleted there is not brought back.
+create or replace function public.chat_session_move(
+    p_was_owner text, p_was_id text, p_owner text, p_id text
+) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+    if exists (
+        select from public.chat_session_deletions d where d.digest = public.chat_session_digest(p_owner, p_id)
+    ) then
+        delete from public.chat_sessions s where s.owner = p_was_owner and s.id = p_was_id;
+        return;
+    end if;
+    update public.chat_sessions b set
+        status = case when b.ended_at is null then s.status else b.status end,
+        ended_at = coalesce(b.ended_at, s.ended_at),
+        title = coalesce(nullif(s.title, ''), b.title),
+        kind = coalesce(nullif(b.kind, ''), s.kind),
+        step = coalesce(nullif(b.step, ''), s.step),
+        refs = s.refs || b.refs,
+        counters = public.chat_session_sum(s.counters, b.counters),
+        message_count = s.message_count + b.message_count,
+        started_at = least(s.started_at, b.started_at),
+        last_activity_at = greatest(s.last_activity_at, b.last_activity_at)
+    from public.chat_sessions s
+    where s.owner = p_was_owner and s.id = p_was_id and b.owner = p_owner and b.id = p_id;
+    if not found then
+        update public.chat_sessions s set owner = p_owner, id = p_id
+        where s.owner = p_was_owner and s.id = p_was_id;
+        return;
+    end if;
+    insert into public.chat_session_events (owner, id, event_id)
+    select p_owner, p_id, e.event_id from public.chat_session_events e
+    where e.owner = p_was_owner and e.id = p_was_id on conflict do nothing;
+    insert into public.chat_session_snapshots (owner, id, snapshot)
+    select p_owner, p_id, k.snapshot from public.chat_session_snapshots k
+    where k.owner = p_was_owner and k.id = p_was_id on conflict do nothing;
+    delete from public.chat_sessions s where s.owner = p_was_owner and s.id = p_was_id;
+end
+$$;
+
 -- Applies a batch once, whatever becomes of the reply, and returns the positions of the items that
 -- were refused: their session has ended or was deleted.
 create or replace function public.chat_sessions_apply(p_batch uuid, p_items jsonb) returns jsonb
@@ -158,12 +200,8 @@ begin
         order by i.owner, i.id
     );
 
-    -- A conversation with a new id, or a new owner after a login, takes its session along.
-    update public.chat_sessions s set owner = i.owner, id = i.id
-    from unnest(v_items) i
-    where s.owner = i.was_owner and s.id = i.was_id and not exists (
-        select from public.chat_sessions t where t.owner = i.owner and t.id = i.id
-    );
+    perform public.chat_session_move(i.was_owner, i.was_id, i.owner, i.id)
+    from unnest(v_items) i where i.was_id is not null;
     insert into public.chat_session_deletions (digest)
     select public.chat_session_digest(i.was_owner, i.was_id) from unnest(v_items) i where i.was_id is not null
     union
@@ -238,6 +276,7 @@ declare
     v_row public.chat_sessions;
 begin
     if p_create then
+        perform pg_advisory_xact_lock_shared(public.chat_session_lock());
         delete from public.chat_session_deletions where digest = public.chat_session_digest(p_owner, p_id);
         insert into public.chat_sessions (owner, id) values (p_owner, p_id) on conflict do nothing;
     end if;
