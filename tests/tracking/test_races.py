@@ -64,6 +64,29 @@ async def test_a_first_write_that_is_not_committed_yet_does_not_survive_a_delete
     await other.close()
 
 
+async def test_activity_does_not_survive_a_sweep_that_is_not_committed_yet(
+    gateway: Gateway, postgres: PostgresServer, database: Database
+) -> None:
+    other = await asyncpg.connect(postgres.url(TRACKED))
+    tracker = supabase(gateway)
+    tracker.touch("s", owner=ALICE, messages=1)
+    await tracker.archive("s", owner=ALICE)
+    sweeping = other.transaction()
+    await sweeping.start()
+    await other.execute("select public.chat_sessions_sweep(null, null, 0, 1000)")
+    tracker.touch("s", owner=ALICE, messages=1)
+    writing = asyncio.ensure_future(tracker.flush())
+    async with asyncio.timeout(20):
+        while not (await waits(database) or writing.done()):  # noqa: ASYNC110  # in the database
+            await asyncio.sleep(0.01)
+    await sweeping.commit()
+    await writing
+    with pytest.raises(SessionNotFound):
+        await tracker.get("s", owner=ALICE)
+    await tracker.close()
+    await other.close()
+
+
 async def test_a_move_beside_a_create_under_its_new_key_is_not_lost(
     gateway: Gateway, postgres: PostgresServer, database: Database
 ) -> None:

@@ -439,6 +439,9 @@ declare
     v_archived integer := 0;
     v_deleted integer := 0;
 begin
+    if p_delete_after is not null then -- before any row is held, as `chat_sessions_apply` does
+        perform pg_advisory_xact_lock(public.chat_session_lock());
+    end if;
     if p_archive_after is not null then
         update public.chat_sessions s set status = 'archived', ended_at = now()
         where (s.owner, s.id) in (
