@@ -170,7 +170,9 @@ class MemoryLedger:
             self._snapshots.pop(key, None)
             if item["ended"] == "deleted":
                 self._forget(key)
-            elif session is not None and session.status is not SessionStatus.ARCHIVED:
+            elif session is None:
+                self._deleted.add(key)
+            elif session.status is not SessionStatus.ARCHIVED:
                 ended = session.ended_at or self._clock()
                 self._put(key, replace(session, status=SessionStatus.ARCHIVED, ended_at=ended))
         elif "snapshot" in item and session is not None and session.status in LIVE:

@@ -172,3 +172,5 @@ async def test_the_end_of_what_was_never_written_makes_no_session(tracker: Sessi
     tracker.ended("s", owner=ALICE, status="archived")
     await tracker.flush()
     assert (await tracker.list(owner=ALICE, status=EVERY)).sessions == ()
+    tracker.touch("s", owner=ALICE, messages=1)  # of a process that writes later
+    assert (await tracker.list(owner=ALICE, status=EVERY)).sessions == ()

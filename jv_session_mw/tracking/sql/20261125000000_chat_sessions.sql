@@ -185,7 +185,7 @@ declare
     v_refused jsonb;
 begin
     -- A delete does not see a row that a batch has not committed yet: neither runs beside the other.
-    if jsonb_path_exists(p_items, '$[*] ? (@.ended == "deleted" || exists (@.was_id))') then
+    if jsonb_path_exists(p_items, '$[*] ? (exists (@.ended) || exists (@.was_id))') then
         perform pg_advisory_xact_lock(public.chat_session_lock());
     else
         perform pg_advisory_xact_lock_shared(public.chat_session_lock());
@@ -250,6 +250,13 @@ begin
     on conflict (owner, id) do update set snapshot = excluded.snapshot;
 
     -- The conversation was deleted: what was said goes, and the session with it or into the archive.
+    -- Where nothing of it has come yet, what is still on its way elsewhere begins no session.
+    insert into public.chat_session_deletions (digest)
+    select public.chat_session_digest(i.owner, i.id) from unnest(v_items) i
+    where i.ended = 'archived' and not exists (
+        select from public.chat_sessions s where s.owner = i.owner and s.id = i.id
+    )
+    on conflict do nothing;
     update public.chat_sessions s set status = 'archived', ended_at = coalesce(s.ended_at, now())
     from unnest(v_items) i
     where i.ended = 'archived' and s.owner = i.owner and s.id = i.id and s.status <> 'archived';
