@@ -16,6 +16,7 @@ Item: TypeAlias = dict[str, Any]
 LONGEST_TITLE = 80
 LONGEST_KEY = 1_000  # bytes of an owner and an id together: what an index entry can hold
 NOBODY = ""
+DELETED = "deleted"
 
 
 class Details(Struct):
@@ -72,8 +73,10 @@ class Activity(Struct):
         return self.details.snapshot.size
 
     def merge(self, later: "Activity") -> None:
-        """Take in what happened after this; nothing happens after the end."""
+        """Take in what happened after this; after the end that is a delete, and nothing else."""
         if self.details is not None and self.details.ended:
+            if later.details is not None and later.details.ended == DELETED:
+                self.details.ended = DELETED
             return
         self.at = later.at
         self.messages += later.messages

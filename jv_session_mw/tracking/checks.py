@@ -36,7 +36,7 @@ def details_of(
     if snapshot is not None and not _is_of_bytes(snapshot):
         raise UnsupportedValue("the snapshot", "give a SessionSnapshot of bytes")
     return Details(
-        title=title[:LONGEST_TEXT] if title else None,
+        title=title[:LONGEST_TEXT] if title and not title.isspace() else None,
         kind=kind[:LONGEST_TEXT] if kind else None,
         step=step[:LONGEST_TEXT] if step else None,
         refs=None if refs is None else _texts(refs),

@@ -113,3 +113,13 @@ async def test_nothing_happens_after_the_end(database: Database) -> None:
     note(writer, "a", 5)
     await writer.drain()
     assert database.counts == {"a": 1}
+
+
+async def test_what_is_archived_may_be_deleted_and_never_the_other_way(database: Database) -> None:
+    writer = behind(database)
+    for id, ends in (("a", ["archived", "deleted"]), ("b", ["deleted", "archived"])):
+        for end in ends:
+            note(writer, id, 0, Details(ended=end))
+    for activity in writer._pending.noted.values():  # pyright: ignore[reportPrivateUsage]
+        assert activity.details is not None
+        assert activity.details.ended == "deleted"

@@ -54,6 +54,12 @@ async def test_the_first_words_are_the_title_and_a_rename_stays(tracker: Session
     assert (await tracker.get("s", owner=ALICE)).title == "Rome"
 
 
+async def test_what_shows_nothing_is_no_title(tracker: SessionTracker) -> None:
+    tracker.touch("s", owner=ALICE, messages=1, title=" \n ")
+    tracker.touch("s", owner=ALICE, messages=1, title="A flight to Rome")
+    assert (await tracker.get("s", owner=ALICE)).title == "A flight to Rome"
+
+
 async def test_create_is_update_for_what_is_there(tracker: SessionTracker) -> None:
     created = await tracker.create("s", owner=ALICE, kind="booking", refs={"trip": "T1"})
     assert (created.message_count, created.kind, created.refs) == (0, "booking", {"trip": "T1"})
