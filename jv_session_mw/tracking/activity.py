@@ -66,6 +66,11 @@ class Activity(Struct):
         return None if self.details is None else self.details.was
 
     @property
+    def is_over(self) -> bool:
+        """Whether the conversation has ended."""
+        return self.details is not None and self.details.ended is not None
+
+    @property
     def weight(self) -> int:
         """The bytes of the snapshot."""
         if self.details is None or self.details.snapshot is None:

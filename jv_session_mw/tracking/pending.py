@@ -60,8 +60,9 @@ class Pending:
             was = activity.was
             if len(self) >= self._max_pending and not self._knows(key, was):
                 return False
-            before = self.noted.pop(was, None) if was else None
-            if before is not None:  # it was never written under its old key
+            before = self.noted.get(was) if was else None
+            if was and before is not None and not before.is_over:  # unwritten under its old key
+                del self.noted[was]
                 self._weight -= before.weight
                 before.merge(activity)
                 activity = before

@@ -112,6 +112,18 @@ async def test_what_was_deleted_is_not_brought_back_by_a_move(tracker: SessionTr
         assert (await tracker.list(owner=owner, status=EVERY)).sessions == ()
 
 
+async def test_the_end_of_what_has_moved_is_not_that_of_the_new_one(
+    tracker: SessionTracker,
+) -> None:
+    """As when one request deletes what another one moves at that moment."""
+    await begun(tracker)
+    tracker.ended("s", owner=ALICE, status="deleted")
+    tracker.moved("new", owner=ALICE, was="s", was_owner=ALICE)
+    tracker.touch("new", owner=ALICE, messages=1)
+    (session,) = (await tracker.list(owner=ALICE, status=EVERY)).sessions
+    assert (session.id, session.status) == ("new", "active")
+
+
 async def test_a_move_to_where_it_is_changes_nothing(tracker: SessionTracker) -> None:
     before = await begun(tracker)
     tracker.moved("s", owner=ALICE, was="s", was_owner=ALICE)
