@@ -21,19 +21,28 @@ async def resume(
 
     The owner is part of the key, so nobody reaches another's. Without an owner there is nothing
     that shows whose an id is: that is `ConversationGone`, as for one that is deleted, or has
-    expired and was not kept.
+    expired and was not kept; the session of such a one stays as it is.
     """
     if owner is None:
         raise ConversationGone
-    if follower is not None:
-        await follower.resumed(id, owner)
     channel = terms.channel(id, owner, parent)
     snapshot = await channel.load(terms.window, Deadline(terms.seconds))
-    if not (snapshot.version or snapshot.deleted or snapshot.fallback) and follower is not None:
-        kept = await follower.kept(id, owner)
-        if kept is not None:
-            await channel.commit(kept, Deadline(terms.seconds))
-            snapshot = await channel.load(terms.window, Deadline(terms.seconds))
-    if not snapshot.version and not snapshot.fallback:
-        raise ConversationGone
+    kept = None
+    if not _is_there(snapshot):
+        if follower is not None and not snapshot.deleted:
+            kept = await follower.kept(id, owner)
+        if kept is None:
+            raise ConversationGone
+    if follower is not None:  # not before it is known that there is something to go on with
+        await follower.resumed(id, owner)
+    if kept is not None:
+        await channel.commit(kept, Deadline(terms.seconds))
+        snapshot = await channel.load(terms.window, Deadline(terms.seconds))
+        if not _is_there(snapshot):
+            raise ConversationGone
     return channel, snapshot
+
+
+def _is_there(snapshot: Snapshot) -> bool:
+    """Whether there is something, or may be: memory does not know what the store has."""
+    return bool(snapshot.version or snapshot.fallback)

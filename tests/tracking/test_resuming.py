@@ -95,6 +95,17 @@ async def test_what_is_not_ones_own_is_not_resumed(tracker: SessionTracker) -> N
         assert (await Chat(client, None).post(f"/resume/{nobodys}")).status_code == 500
 
 
+async def test_a_session_without_a_conversation_stays_paused(
+    tracker: SessionTracker, store: ConversationStore, valkey: RedisServer
+) -> None:
+    async with chatting(tracker, store) as client:
+        id = await Chat(client).say("not kept")
+        await tracker.pause(id, owner=ALICE)
+        valkey.do("FLUSHALL")  # as its TTL would end everything: no tombstone is left
+        assert (await Chat(client).post(f"/resume/{id}")).status_code == 500
+        assert (await tracker.get(id, owner=ALICE)).status == "paused"
+
+
 async def test_what_was_deleted_or_archived_is_not_resumed(tracker: SessionTracker) -> None:
     async with chatting(tracker, track=KEPT) as client:
         chat = Chat(client)
