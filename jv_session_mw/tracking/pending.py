@@ -71,14 +71,18 @@ class Pending:
         return True
 
     def next(self, wanted: Wanted | None) -> Batch | None:
-        """Return the batch to be written next, of all or of what is *wanted*."""
+        """Return the batch to be written next, of all or of what is *wanted*.
+
+        What was sent and failed goes first: it may be about a session under its old key, and
+        through an outage whoever waits would else leave a batch of its own behind.
+        """
         for batch in self.batches:
             if any(_concerns(wanted, *noted) for noted in batch.activities.items()):
                 return batch
         with self._lock:
             keys = [noted[0] for noted in self.noted.items() if _concerns(wanted, *noted)]
-            if self.batches and any(self.noted[key].was for key in keys):
-                return self.batches[0]  # it may be about the session under its old key
+            if keys and self.batches:
+                return self.batches[0]
             taken = self._take(keys)
         if not taken:
             return None

@@ -103,13 +103,20 @@ class WriteBehind:
             self._loop.call_soon_threadsafe(self._nudge.set)
 
     async def drain(self, wanted: Wanted | None = None) -> None:
-        """Send what waits, or what of it is *wanted*; raises what kept it from being sent."""
+        """Send what waits, or what of it is *wanted*; raises what kept it from being sent.
+
+        Whoever wants something, and has waited for another one that failed, does not try again:
+        of a hundred that wait for a database that hangs the last one would wait a hundred times.
+        """
         self._adopt_loop()
         while True:
+            seen = self._failed_with
             async with self._turn:
                 batch = self._pending.next(wanted)
                 if batch is None:
                     return
+                if wanted and self._failed_with and self._failed_with is not seen:
+                    raise self._failed_with
                 await self._deliver(batch)
 
     async def close(self, seconds: float) -> TrackerStats:

@@ -74,6 +74,26 @@ async def test_one_session_is_written_before_the_others(database: Database) -> N
     assert writer.stats.pending == 29
 
 
+async def test_who_waits_for_one_that_fails_fails_with_it_and_sends_nothing(
+    database: Database,
+) -> None:
+    writer = behind(database)
+    database.failures = [AWAY] * 8
+    database.may_answer.clear()
+    waiting: list[asyncio.Task[None]] = []
+    for n in range(8):
+        note(writer, f"s{n}")
+        waiting.append(asyncio.create_task(writer.drain({("", f"s{n}")}.__contains__)))
+    await database.waits.wait()
+    database.may_answer.set()
+    assert await asyncio.gather(*waiting, return_exceptions=True) == [AWAY] * 8
+    assert database.sizes == [1]
+    database.failures.clear()
+    await writer.drain(lambda noted: noted == ("", "s7"))
+    await writer.drain()
+    assert database.sizes == [1, 1, 1, 6]
+
+
 async def test_a_move_waits_for_what_was_noted_under_the_old_key(database: Database) -> None:
     writer = behind(database)
     note(writer, "old")
