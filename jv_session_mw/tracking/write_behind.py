@@ -85,7 +85,8 @@ class WriteBehind:
             with self._lock:
                 self._counts.dropped += 1
             return False
-        if self._task is None or self._task.done():
+        task = self._task  # which its own thread may take away between two looks
+        if task is None or task.done():
             self._wake()
         return True
 

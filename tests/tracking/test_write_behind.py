@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from jv_session_mw.errors import SchemaMissing, TrackerUnavailable
+from jv_session_mw.tracking.write_behind import WriteBehind
 from tests.promises.serving import eventually
 from tests.tracking.writing import AN_HOUR, AWAY, Database, behind, note
 
@@ -165,6 +166,26 @@ async def test_threads_may_note(database: Database) -> None:
     for thread in threads:
         await asyncio.to_thread(thread.join)
     await eventually(lambda: database.counts == {"a": 4001})
+
+
+async def test_a_thread_may_note_while_the_background_task_ends() -> None:
+    class Ending(WriteBehind):
+        """Has a task at each first look, and none at the second."""
+
+        looks = 0
+
+        @property
+        def _task(self) -> asyncio.Task[None] | None:
+            self.looks += 1
+            return asyncio.current_task() if self.looks % 2 else None
+
+        @_task.setter
+        def _task(  # pyright: ignore[reportIncompatibleVariableOverride]
+            self, task: asyncio.Task[None] | None
+        ) -> None: ...
+
+    writer = Ending(Database().send, interval=AN_HOUR, max_batch=10, max_pending=10)
+    assert note(writer, "a")
 
 
 def test_what_one_event_loop_has_left_the_next_one_writes() -> None:
