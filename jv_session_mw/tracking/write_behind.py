@@ -50,8 +50,8 @@ class WriteBehind:
     database refuses as a whole is halved until the item that is to blame is alone, and that one is
     dropped. Whoever is cancelled while it sends leaves the batch to be sent by the next one.
 
-    `note` may be called in any thread; all else belongs to one event loop, and goes on in the next
-    one when that is closed.
+    `note` may be called in any thread. What waits is sent in the event loop that came first, also
+    for those that run beside it; when it runs no more the next one goes on.
     """
 
     def __init__(self, send: Send, *, interval: float, max_batch: int, max_pending: int) -> None:
@@ -86,7 +86,7 @@ class WriteBehind:
                 self._counts.dropped += 1
             return False
         task = self._task  # which its own thread may take away between two looks
-        if task is None or task.done():
+        if task is None or task.done() or not task.get_loop().is_running():
             self._wake()
         return True
 
@@ -109,6 +109,11 @@ class WriteBehind:
         Whoever wants something, and has waited for another one that failed, does not try again:
         of a hundred that wait for a database that hangs the last one would wait a hundred times.
         """
+        owner = self._loop
+        if owner is not None and owner is not asyncio.get_running_loop() and owner.is_running():
+            there = asyncio.run_coroutine_threadsafe(self.drain(wanted), owner)
+            await asyncio.wrap_future(there)
+            return
         self._adopt_loop()
         while True:
             seen = self._failed_with
@@ -192,7 +197,7 @@ class WriteBehind:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
-        if running is not None and (self._loop is None or self._loop.is_closed()):
+        if running is not None and (self._loop is None or not self._loop.is_running()):
             self._adopt_loop()
         loop = self._loop
         if loop is None or loop.is_closed():
@@ -234,7 +239,7 @@ class WriteBehind:
         if self._loop is loop:
             return
         self._loop = loop
-        self._task = None  # that of a loop that is closed
+        self._task = None  # that of a loop that runs no more
         self._turn, self._nudge = asyncio.Lock(), asyncio.Event()
 
 

@@ -1,6 +1,7 @@
 """Between us and the database everything may fail: what is counted stays exact, and is typed."""
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from jv_session_mw.tracking import (
+    SessionNotFound,
     SupabaseSessionTracker,
     TrackerUnavailable,
 )
@@ -166,6 +168,19 @@ async def test_it_has_a_client_of_its_own_in_each_event_loop(gateway: Gateway) -
         await asyncio.to_thread(in_another_loop)
     assert (await tracker.get("s", owner=ALICE)).message_count == 3
     await tracker.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+async def test_it_can_be_closed_in_another_event_loop(gateway: Gateway) -> None:
+    tracker = supabase(gateway)
+
+    def in_two_loops() -> None:
+        with pytest.raises(SessionNotFound):
+            asyncio.run(tracker.get("s", owner=ALICE))
+        assert asyncio.run(tracker.close()).pending == 0
+
+    await asyncio.to_thread(in_two_loops)
+    gc.collect()  # while a connection that is left open is no failure
 
 
 async def test_the_clock_of_a_client_does_not_matter(

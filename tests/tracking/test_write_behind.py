@@ -205,6 +205,42 @@ def test_what_one_event_loop_has_left_the_next_one_writes() -> None:
     assert database.counts == {"a": 3}
 
 
+def test_a_loop_that_runs_no_more_holds_up_nobody() -> None:
+    database = Database()
+    writer = behind(database, interval=0.0001)
+    first = asyncio.new_event_loop()  # which nobody closes
+
+    async def second() -> None:
+        note(writer, "a")
+        await eventually(lambda: database.counts == {"a": 2})
+
+    async def begin() -> None:
+        note(writer, "a")
+
+    first.run_until_complete(begin())
+    database.may_answer, database.waits = asyncio.Event(), asyncio.Event()
+    database.may_answer.set()
+    asyncio.run(second())
+    first.close()
+
+
+async def test_another_loop_that_runs_beside_waits_for_what_is_on_its_way(
+    database: Database,
+) -> None:
+    writer = behind(database)
+    note(writer, "a")
+    database.may_answer.clear()
+    draining = asyncio.create_task(writer.drain())
+    await database.waits.wait()
+    beside = asyncio.create_task(asyncio.to_thread(lambda: asyncio.run(writer.drain())))
+    done, _ = await asyncio.wait({beside}, timeout=0.1)
+    assert not done
+    database.may_answer.set()
+    await asyncio.gather(draining, beside)
+    assert database.counts == {"a": 1}
+    assert database.sizes == [1]
+
+
 def test_a_flush_that_its_loop_has_cut_off_is_sent_again() -> None:
     database = Database()
     writer = behind(database, interval=0.0001)

@@ -53,9 +53,12 @@ class SupabaseLedger:
         self._connected()
 
     async def close(self) -> None:
-        """Close the client that was made here, never one that was handed in."""
+        """Close the client that was made here, never one that was handed in.
+
+        One of another event loop is left to that: its connections can be closed nowhere else.
+        """
         http, self._http, self._client = self._http, None, self._given
-        if http is not None:
+        if http is not None and self._loop is asyncio.get_running_loop():
             await http.aclose()
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
