@@ -160,6 +160,22 @@ async def test_the_migrations_can_be_applied_again(databases: Databases, kind: s
     await connection.close()
 
 
+async def test_a_function_of_the_project_keeps_its_rights(database: Database) -> None:
+    await database.execute(
+        "create function public.chat_session_stars() returns int language sql as 'select 1';"
+        "grant execute on function public.chat_session_stars() to authenticated"
+    )
+    try:
+        for _, sql in migrations():
+            await database.execute(sql)
+        assert await database.fetchval(
+            "select has_function_privilege("
+            "'authenticated', 'public.chat_session_stars()', 'execute')"
+        )
+    finally:
+        await database.execute("drop function public.chat_session_stars()")
+
+
 async def test_the_constraints_hold_against_any_writer(database: Database) -> None:
     for wrong in (
         "insert into public.chat_sessions (owner, id, status) values ('a', 'x', 'closed_won')",

@@ -487,14 +487,20 @@ end
 $$;
 
 -- Functions are executable by everybody unless that is taken away, and hosted projects grant it to
--- the roles of clients as well. Source: PostgreSQL, "CREATE FUNCTION", Writing SECURITY DEFINER Functions Safely.
+-- the roles of clients as well. By name, as a function of the project's own may begin like these. Source: PostgreSQL, "CREATE FUNCTION", Writing SECURITY DEFINER Functions Safely.
 do $$
 declare
     v_function regprocedure;
 begin
     for v_function in
         select p.oid::regprocedure from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace and p.proname ~ '^chat_sessions?_'
+        where p.pronamespace = 'public'::regnamespace and p.proname in (
+            'chat_session_digest', 'chat_session_sum', 'chat_session_refs', 'chat_session_prune',
+            'chat_session_lock', 'chat_session_move', 'chat_sessions_apply', 'chat_session_save',
+            'chat_session_answer', 'chat_session_transition', 'chat_session_record', 'chat_session_get',
+            'chat_session_snapshot', 'chat_sessions_page', 'chat_session_delete',
+            'chat_sessions_delete_owner', 'chat_sessions_sweep'
+        )
     loop
         execute format('revoke all on function %s from public, anon, authenticated', v_function);
         execute format('grant execute on function %s to service_role', v_function);
