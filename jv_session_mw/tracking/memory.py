@@ -64,6 +64,14 @@ class MemoryLedger:
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
         if batch != self._last_batch[0]:
+            moves = {
+                (item["was_owner"], item["was_id"]): (item["owner"], item["id"])
+                for item in items
+                if "was_id" in item
+            }
+            for was, key in moves.items():
+                self._rename(was, key)
+            self._deleted |= moves.keys()
             refused = [item["n"] for item in items if not self._apply(item)]
             self._last_batch = batch, refused
         return self._last_batch[1]
@@ -160,8 +168,6 @@ class MemoryLedger:
 
     def _apply(self, item: Item) -> bool:
         key: Key = (item["owner"], item["id"])
-        if "was_id" in item:
-            self._rename((item["was_owner"], item["was_id"]), key)
         if item.get("ended") == "deleted":
             self._deleted.add(key)
         taken = not item["touched"] or self._touch(key, item)
@@ -202,7 +208,6 @@ class MemoryLedger:
         return True
 
     def _rename(self, was: Key, key: Key) -> None:
-        self._deleted.add(was)
         moved = self._sessions.get(was)
         if moved is None:
             return
