@@ -487,7 +487,8 @@ end
 $$;
 
 -- Functions are executable by everybody unless that is taken away, and hosted projects grant it to
--- the roles of clients as well. By name, as a function of the project's own may begin like these. Source: PostgreSQL, "CREATE FUNCTION", Writing SECURITY DEFINER Functions Safely.
+-- the roles of clients as well. Here by name, as a function of the project's own may begin like these.
+-- Source: PostgreSQL, "CREATE FUNCTION", Writing SECURITY DEFINER Functions Safely.
 do $$
 declare
     v_function regprocedure;
