@@ -16,7 +16,6 @@ from jv_session_mw.tagging import tagged, untagged
 
 PLAIN: Final = b"j1;"
 TAGGED: Final = b"t1;"
-HEADERS: Final = (PLAIN, TAGGED)
 HEADER_BYTES: Final = 3
 FOREIGN: Final = "it was written by another codec or version"
 
@@ -116,7 +115,7 @@ class JsonCodec:
             return False
 
     def claims(self, data: bytes) -> bool:
-        return data.startswith(HEADERS)
+        return data[:HEADER_BYTES] in (PLAIN, TAGGED)
 
 
 def _is_of_texts(value: object) -> bool:
