@@ -4,9 +4,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final, cast
 
-from msgspec import Struct
-
-from jv_session_mw.changes import NO_MESSAGES, Changes, Stretch
+from jv_session_mw.changes import Changes, Stretch
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.message_cache import MessageCache
@@ -19,7 +17,7 @@ from jv_session_mw.succession import extended
 _held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem__)  # pyright: ignore[reportUnknownMemberType]
 
 
-class LogEdit(Struct):
+class LogEdit:
     """What a commit does to the log, and the log as it will be then.
 
     `size` is the length of the log that it was made from, `clears` how often that was cleared.
@@ -28,13 +26,25 @@ class LogEdit(Struct):
     the others were, None where nothing was done to them.
     """
 
-    size: int
-    clears: int
-    kept: Stretch = NO_MESSAGES
-    appended: list[bytes] = []
-    values: list[Message] = []
-    originals: list[Original | None] = []
-    kept_originals: list[Original | None] | None = None
+    __slots__ = (
+        "appended", "clears", "kept", "kept_originals", "originals", "size", "values",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        size: int,
+        clears: int,
+        kept: Stretch,
+        values: list[Message],
+        kept_originals: list[Original | None] | None = None,
+    ) -> None:
+        self.size = size
+        self.clears = clears
+        self.kept = kept
+        self.values = values
+        self.kept_originals = kept_originals
+        self.appended: list[bytes] = []
+        self.originals: list[Original | None] = []
 
 
 class Log:
@@ -99,8 +109,7 @@ class Log:
         elif len(messages) == count:
             return None
         else:
-            edit = LogEdit(count, self._clears, self.entries)
-            edit.values = _held(messages, slice(count))
+            edit = LogEdit(count, self._clears, self.entries, _held(messages, slice(count)))
             fresh = _held(messages, slice(count, None))
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
@@ -138,7 +147,6 @@ class Log:
     ) -> tuple[LogEdit, list[Message]]:
         """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
-        edit = LogEdit(len(self._values), self.messages.clears)
         entries, values, originals = list(self.entries), self._values, self._originals
         if self.messages.clears > self._clears and self._end:
             changes.cleared = self._end
@@ -146,8 +154,10 @@ class Log:
         rewriting = Rewriting(self._codec, entries, values, originals, changes)
         fresh = rewriting.walk(messages)
         refused += rewriting.refused
-        edit.kept = Stretch(rewriting.numbers, rewriting.stored)
-        edit.values, edit.kept_originals = rewriting.kept, rewriting.originals
+        kept = Stretch(rewriting.numbers, rewriting.stored)
+        edit = LogEdit(
+            len(self._values), self.messages.clears, kept, rewriting.kept, rewriting.originals
+        )
         return edit, fresh
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:

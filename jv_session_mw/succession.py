@@ -19,12 +19,13 @@ def extended(stretch: Stretch, first: int, values: Sequence[bytes]) -> Stretch:
 
 def applied(changes: Changes, fields: dict[str, bytes]) -> dict[str, bytes]:
     """Return *fields* with those set and without those removed; *fields* itself if none is."""
-    if not (changes.fields or changes.removed):
+    puts, removed = changes.fields, changes.removed
+    if not (puts or removed):
         return fields
     changed = fields.copy()
-    for name, put in changes.fields.items():
+    for name, put in puts.items():
         changed[name] = put.value
-    for name in changes.removed:
+    for name in removed:
         changed.pop(name, None)
     return changed
 

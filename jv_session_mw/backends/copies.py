@@ -4,21 +4,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import MemoryBackend
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
 from jv_session_mw.succession import after, completed, last_outcome
 
 
-class Sight(Struct):
+class Sight:
     """A conversation as it was seen at a moment of the clock, and the last commits seen here."""
 
-    at: float
-    snapshot: Snapshot
-    size: int
-    commits: list[tuple[str, Outcome]] = []
+    __slots__ = ("at", "commits", "size", "snapshot")
+
+    def __init__(
+        self, at: float, snapshot: Snapshot, size: int, commits: list[tuple[str, Outcome]]
+    ) -> None:
+        self.at = at
+        self.snapshot = snapshot
+        self.size = size
+        self.commits = commits
 
 
 class Copies:
@@ -63,20 +66,23 @@ class Copies:
 
     def loaded(self, key: str, snapshot: Snapshot) -> None:
         """Note what a load found, unless a commit that is known here has overtaken it."""
-        seen = self._seen.get(key)
-        if not snapshot.version:
+        seen, version = self._seen.get(key), snapshot.version
+        if not version:
             self._absent(key, snapshot)
-        elif seen is None:
-            if self._memory.version(key, snapshot.birth) <= snapshot.version:
+            return
+        if seen is None:
+            if self._memory.version(key, snapshot.birth) <= version:
                 self._memory.forget(key)
                 self._note(key, snapshot, [])
-        elif seen.snapshot.birth != snapshot.birth:
+            return
+        held = seen.snapshot
+        if held.birth != snapshot.birth:
             self._renew(key, seen, snapshot, [])
-        elif seen.snapshot.version < snapshot.version:
+        elif held.version < version:
             self._renew(key, seen, snapshot, _commits_in(seen))
-        elif seen.snapshot.version == snapshot.version:
+        elif held.version == version:
             # What has no later version weighs what it did, unless the window is another.
-            if len(seen.snapshot.messages.values) != len(snapshot.messages.values):
+            if len(held.messages.values) != len(snapshot.messages.values):
                 self._renew(key, seen, snapshot, seen.commits)
                 return
             self._seen.move_to_end(key)
