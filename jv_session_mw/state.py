@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from jv_session_mw.dict_state import DictKind
 from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
 
 S = TypeVar("S")
@@ -70,25 +71,6 @@ def state_kind(state_type: type[S]) -> StateKind[S]:
             "give every field a default"
         ) from error
     return kind
-
-
-class DictKind:
-    """A plain dict: every key is a field."""
-
-    names: frozenset[str] | None = None
-    state_type: type = dict
-
-    def build(self, values: dict[str, object]) -> dict[str, object]:
-        return values
-
-    def explode(self, state: dict[str, object]) -> dict[str, object]:
-        return dict(state)  # a thread of the app may be at it
-
-    def value(self, state: dict[str, object], name: str) -> object:
-        return state.get(name)
-
-    def explode_field(self, state: dict[str, object], name: str) -> object:
-        return state.get(name)
 
 
 class StructKind(Generic[S]):

@@ -42,6 +42,7 @@ FLOORS: list[set[str]] = [
         "fields",
         "terms",
         "state",
+        "dict_state",
         "plain",
         "reply",
         "channel",

@@ -30,10 +30,9 @@ def values_of(changes: Changes) -> list[Argument]:
     for name, base in changes.removed.items():
         flat += (name, _base(base))
     flat += changes.appended
-    if changes.edits_log():
-        for number, put in changes.replaced.items():
-            flat += (number, put.value, _base(put.base))
-        flat += changes.dropped
+    for number, put in changes.replaced.items():
+        flat += (number, put.value, _base(put.base))
+    flat += changes.dropped
     return flat
 
 

@@ -1,0 +1,23 @@
+"""The app's own data as a plain dict, which most apps have."""
+
+
+class DictKind:
+    """A plain dict: every key is a field."""
+
+    __slots__ = ("names", "state_type")
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] | None = None
+        self.state_type: type = dict
+
+    def build(self, values: dict[str, object]) -> dict[str, object]:
+        return values
+
+    def explode(self, state: dict[str, object]) -> dict[str, object]:
+        return dict(state)  # a thread of the app may be at it
+
+    def value(self, state: dict[str, object], name: str) -> object:
+        return state.get(name)
+
+    def explode_field(self, state: dict[str, object], name: str) -> object:
+        return state.get(name)
