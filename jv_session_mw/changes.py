@@ -4,37 +4,12 @@ Values are bytes here. A backend neither decodes them nor knows what a conversat
 """
 
 from binascii import b2a_base64
-from collections.abc import Iterator, Sequence
 from os import urandom
 from typing import Literal
 
 from msgspec import Struct
 
-
-class Stretch(Struct, frozen=True, gc=False):
-    """A stretch of the message log, oldest first: the bytes of each message, and its number.
-
-    A number is for ever. The numbers grow along the log, but may have gaps. Two sequences rather
-    than pairs, since most of what is loaded is decoded and compared as a whole.
-    """
-
-    numbers: Sequence[int] = ()
-    values: Sequence[bytes] = ()
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        return zip(self.numbers, self.values, strict=True)
-
-    def __getitem__(self, part: slice) -> "Stretch":
-        return Stretch(self.numbers[part], self.values[part])
-
-    def __add__(self, other: "Stretch") -> "Stretch":
-        return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
-
-
-NO_MESSAGES = Stretch()
+from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
 class Snapshot(Struct, frozen=True, gc=False):

@@ -4,9 +4,10 @@ from msgspec import Struct
 from opentelemetry.context import Context
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Changes, Outcome, Snapshot, Stretch
+from jv_session_mw.changes import Changes, Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.stretch import Stretch
 from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
 
 WHOLE_LOG = 0

@@ -4,13 +4,14 @@ import weakref
 from collections.abc import Callable
 from typing import Final, cast
 
-from jv_session_mw.changes import Changes, Stretch
+from jv_session_mw.changes import Changes
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.originals import Original, are_as, fill_in, original_of
 from jv_session_mw.rewriting import Rewriting
+from jv_session_mw.stretch import Stretch
 from jv_session_mw.succession import extended
 
 # What is here, without that being a look: past the `__getitem__` of `Messages`.

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, cast
 
-from jv_session_mw.changes import Stretch
 from jv_session_mw.codec import Codec
 from jv_session_mw.messages import Message
 from jv_session_mw.originals import Original, copy_of, flat_of
+from jv_session_mw.stretch import Stretch
 
 MAX_BYTES: Final = 32 * 2**20
 SECONDS: Final = 300.0

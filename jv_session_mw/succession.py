@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from jv_session_mw.changes import NO_MESSAGES, Changes, Outcome, Snapshot, Stretch
+from jv_session_mw.changes import Changes, Outcome, Snapshot
+from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
 def extended(stretch: Stretch, first: int, values: Sequence[bytes]) -> Stretch:

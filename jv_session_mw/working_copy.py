@@ -6,15 +6,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from jv_session_mw.changes import (
-    MISSING,
-    NO_MESSAGES,
-    Changes,
-    Outcome,
-    Snapshot,
-    Stretch,
-    new_commit_id,
-)
+from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot, new_commit_id
 from jv_session_mw.codec import FOREIGN, Codec
 from jv_session_mw.errors import (
     SessionError,
@@ -27,6 +19,7 @@ from jv_session_mw.log import Log, LogEdit
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
+from jv_session_mw.stretch import NO_MESSAGES, Stretch
 from jv_session_mw.succession import applied, stored
 
 S = TypeVar("S")

@@ -11,12 +11,13 @@ import pytest
 
 from jv_session_mw import UnreadableConversation
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import Rules, Stretch
+from jv_session_mw.changes import Rules
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.message_cache import MAX_BYTES, SECONDS, MessageCache
 from jv_session_mw.messages import Source
 from jv_session_mw.originals import is_as
 from jv_session_mw.state import state_kind
+from jv_session_mw.stretch import Stretch
 from jv_session_mw.working_copy import WorkingCopy
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from jv_session_mw import UnreadableConversation
-from jv_session_mw.changes import Outcome, Snapshot, Stretch
+from jv_session_mw.changes import Outcome, Snapshot
+from jv_session_mw.stretch import Stretch
 from tests.handles import CODEC, KEY, Handle, say
 
 START: dict[str, Any] = {"n": 1, "nested": {"list": [1, {"deep": "x"}]}, "text": "a", "none": None}

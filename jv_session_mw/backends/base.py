@@ -3,7 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
+from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
+from jv_session_mw.stretch import Stretch
 
 T = TypeVar("T")
 Call: TypeAlias = Coroutine[Any, Any, T]

@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, Stretch
+from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
+from jv_session_mw.stretch import Stretch
 
 REMEMBERED_COMMITS: Final = 8
 ENTRY_OVERHEAD_BYTES: Final = 600

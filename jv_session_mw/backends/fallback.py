@@ -18,10 +18,10 @@ from jv_session_mw.changes import (
     Outcome,
     Rules,
     Snapshot,
-    Stretch,
     new_commit_id,
 )
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.stretch import Stretch
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 2**20

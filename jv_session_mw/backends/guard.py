@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Backoff, Breaker
-from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot, Stretch
+from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from jv_session_mw.stretch import Stretch
 from jv_session_mw.suppression import suppress_instrumentation
 
 logger = logging.getLogger("jv_session_mw")

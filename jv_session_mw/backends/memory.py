@@ -26,14 +26,13 @@ from jv_session_mw.changes import (
     DELETED,
     GONE,
     MISSING,
-    NO_MESSAGES,
     Changes,
     Condition,
     Outcome,
     Rules,
     Snapshot,
-    Stretch,
 )
+from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
 class MemoryBackend:

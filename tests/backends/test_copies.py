@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.entry import weight
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot, Stretch
+from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot
+from jv_session_mw.stretch import Stretch
 from tests.backends.harness import KEY, TTL_MS, Clock, appends, commit_id, values
 
 WINDOW = 10

@@ -3,7 +3,8 @@
 import pytest
 
 from jv_session_mw.backends.memory import MemoryBackend
-from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot, Stretch
+from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot
+from jv_session_mw.stretch import Stretch
 from tests.backends.harness import (
     KEY,
     TIMEOUT,

@@ -31,10 +31,10 @@ from jv_session_mw.changes import (
     Outcome,
     Rules,
     Snapshot,
-    Stretch,
     new_commit_id,
 )
 from jv_session_mw.errors import UnreadableConversation
+from jv_session_mw.stretch import Stretch
 
 SCAN_COUNT = 500
 EDGES = 2  # messages, which are sent in any case

@@ -8,8 +8,9 @@ hash tag: all three live in one Cluster slot.
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from jv_session_mw.changes import NO_MESSAGES, Snapshot, Stretch
+from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import UnreadableConversation, caused
+from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 LAYOUT: Final = "3"
 FIELD: Final = b"."

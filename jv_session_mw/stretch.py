@@ -1,0 +1,42 @@
+"""A part of the message log, as it is stored."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+
+@mypyc_attr(acyclic=True)
+class Stretch:
+    """A stretch of the message log, oldest first: the bytes of each message, and its number.
+
+    A number is for ever. The numbers grow along the log, but may have gaps. Two sequences rather
+    than pairs, since most of what is loaded is decoded and compared as a whole. Neither changes.
+    """
+
+    __slots__ = ("numbers", "values")
+
+    def __init__(self, numbers: Sequence[int] = (), values: Sequence[bytes] = ()) -> None:
+        self.numbers: Final = numbers
+        self.values: Final = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return zip(self.numbers, self.values, strict=True)
+
+    def __getitem__(self, part: slice) -> "Stretch":
+        return Stretch(self.numbers[part], self.values[part])
+
+    def __add__(self, other: "Stretch") -> "Stretch":
+        return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stretch) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.numbers), tuple(self.values)))
+
+
+NO_MESSAGES: Final = Stretch()
