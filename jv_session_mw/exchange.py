@@ -115,19 +115,25 @@ class Exchange(Struct, eq=False):
             raise
 
     async def finish(self) -> None:
-        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time.
+        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time."""
+        if self._ends_with_rest():
+            await self._save_rest()
 
-        The commit runs in a task that nobody cancels. Waiting for it is shielded twice: from
-        anyio's scopes here, and from a server that cancels again by the store's own shutdown,
-        which waits for the task.
-        """
+    def _ends_with_rest(self) -> bool:
+        """End what goes on by itself, and say whether anything may be unsaved."""
         self.end_checkpoints()
         conversation = self.conversation
         conversation.interrupt_replies()
-        if conversation.is_as_stored() or not conversation.may_be_unsaved:
-            return
+        return not conversation.is_as_stored() and conversation.may_be_unsaved
+
+    async def _save_rest(self) -> None:
+        """Commit in a task that nobody cancels.
+
+        Waiting for it is shielded twice: from anyio's scopes here, and from a server that cancels
+        again by the store's own shutdown, which waits for the task.
+        """
         if self._forgoes_rest():
-            conversation.discard()
+            self.conversation.discard()
             return
         last = self.policy.inflight.spawn(self._commit_last())
         with anyio.CancelScope(shield=True):

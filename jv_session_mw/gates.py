@@ -75,7 +75,8 @@ class HttpExchange(Exchange, eq=False):
         if self._start is not None:  # the app has ended without a body
             with suppress(SessionError):  # which is the failure of this exchange
                 await self._begin(self._start)
-        await super().finish()
+        if self._ends_with_rest():
+            await self._save_rest()
 
     def _forgoes_rest(self) -> bool:
         if self._token_is_out or not self.started:
