@@ -97,12 +97,10 @@ class MemoryBackend:
         return self.refresh(key)
 
     async def delete(self, key: str, timeout: float) -> bool:
-        existed = self.holds(key)
-        self.bury(key)
-        return existed
+        return self.bury(key)
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        return not self.has_changed(key, seen) and await self.delete(key, timeout)
+        return not self.has_changed(key, seen) and self.bury(key)
 
     async def has(self, key: str, timeout: float) -> bool:
         return self.holds(key)
@@ -193,10 +191,12 @@ class MemoryBackend:
         """Drop what was used least recently; say whether there was anything."""
         return self._entries.drop_oldest()
 
-    def bury(self, key: str) -> None:
-        """Drop what is kept under *key*, and leave a tombstone for one TTL."""
+    def bury(self, key: str) -> bool:
+        """Drop *key*, leave a tombstone for one TTL, and say whether there was anything."""
+        existed = self.holds(key)
         self.forget(key)
         self.tombstones.set(key)
+        return existed
 
     def apply(self, key: str, changes: Changes, birth: str = "") -> Outcome:
         """Apply a commit by the same rules as Redis does; *birth* is for what it creates."""
