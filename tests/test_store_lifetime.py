@@ -8,8 +8,10 @@ import pytest
 from jv_session_mw import (
     ConversationGone,
     ConversationStore,
+    RedisConversationStore,
 )
 from tests.conftest import Servers
+from tests.servers import RedisServer
 from tests.stores import STORES, TTL_SECONDS, opened, save
 
 
@@ -113,6 +115,14 @@ async def test_times_and_versions_are_told(store: ConversationStore) -> None:
         assert (conversation.version, conversation.degraded) == (1, False)
     async with store.open("id") as conversation:
         assert conversation.created_at == created
+
+
+async def test_a_new_conversation_is_degraded_while_its_store_is_away(valkey: RedisServer) -> None:
+    async with RedisConversationStore(url=valkey.url, deadline=10) as near:
+        assert not near.conversation(None).degraded
+    async with RedisConversationStore(port=1) as away:
+        await away.has("id")
+        assert away.conversation(None).degraded
 
 
 async def test_an_owner_has_conversations_of_their_own(store: ConversationStore) -> None:

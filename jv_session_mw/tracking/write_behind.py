@@ -137,8 +137,7 @@ class WriteBehind:
             failure = error
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+            await _end(task)
         stats = self.stats
         if stats.pending:
             logger.error("the activity of %d chat sessions is lost: %s", stats.pending, failure)
@@ -241,6 +240,16 @@ class WriteBehind:
         self._loop = loop
         self._task = None  # that of a loop that runs no more
         self._turn, self._nudge = asyncio.Lock(), asyncio.Event()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel *task*, and wait for it if it is one of this event loop."""
+    loop = task.get_loop()
+    if loop is not asyncio.get_running_loop():
+        loop.call_soon_threadsafe(task.cancel)
+        return
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _log_unexpected(task: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from jv_session_mw.backends.redis.batching import Patience
-from jv_session_mw.changes import Changes, Outcome, Put, Rules, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Rules, Snapshot
 from tests.backends.harness import (
     TIMEOUT,
     TTL_MS,
@@ -17,7 +17,7 @@ from tests.backends.harness import (
     sets,
     values,
 )
-from tests.backends.parted import Parted, resting_on, turn
+from tests.backends.parted import Parted, both, resting_on, turn
 from tests.faults.proxy import Fault, Proxy
 from tests.servers import RedisServer
 
@@ -58,6 +58,27 @@ async def test_many_conversations_are_replayed_while_requests_go_on(parted: Part
     found = await asyncio.gather(*(load(parted.elsewhere, key=key) for key in keys))
     assert [values(snapshot) for snapshot in found] == [[b"1", b"2"]] * len(keys)
     assert not len(parted.here.kept)
+
+
+async def test_a_turn_that_comes_while_a_replay_ends_is_replayed_too(
+    parted: Parted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await turn(parted, b"1")
+    await parted.part()
+    held = await turn(parted, b"2")
+    ask = parted.guard.load
+
+    async def beside_a_turn(
+        key: str, window: int, timeout: float, known: Snapshot = MISSING
+    ) -> Snapshot:
+        monkeypatch.undo()
+        snapshot = await ask(key, window, timeout, known)
+        await commit(parted.here, resting_on(held, appends(0, b"3")))
+        return snapshot
+
+    monkeypatch.setattr(parted.guard, "load", beside_a_turn)
+    await parted.join()
+    assert values(await both(parted)) == [b"1", b"2", b"3"]
 
 
 async def test_a_full_journal_lets_the_rest_stay_in_memory_and_says_so(

@@ -65,12 +65,12 @@ async def test_replies_in_another_order_than_their_commits_leave_a_copy_in_the_o
 ) -> None:
     first = await commit(process.backend, puts(0, step=(None, b"a"), gone=(None, b"x")))
     write = process.guard.commit
+    third = resting_on(first, puts(0, step=(b"b", b"c")))
+    third.appended = [b"3"]
 
     async def overtaken(key: str, changes: Changes, timeout: float) -> Outcome:
         monkeypatch.undo()
         outcome = await write(key, changes, timeout)
-        third = resting_on(first, puts(0, step=(b"b", b"c")))
-        third.appended = [b"3"]
         await commit(process.backend, third)
         return outcome
 
@@ -80,6 +80,8 @@ async def test_replies_in_another_order_than_their_commits_leave_a_copy_in_the_o
     monkeypatch.setattr(process.guard, "commit", overtaken)
     assert (await commit(process.backend, second)).version == 2
     await process.lose()
+    if not edits:
+        assert (await commit(process.backend, third)).version == 3  # it is known, and comes again
     snapshot = await load(process.backend)
     if edits:  # what is there now cannot be told
         assert not snapshot.version

@@ -241,6 +241,16 @@ async def test_another_loop_that_runs_beside_waits_for_what_is_on_its_way(
     assert database.sizes == [1]
 
 
+async def test_a_close_in_another_loop_ends_what_goes_on_in_the_first(database: Database) -> None:
+    writer = behind(database, interval=AN_HOUR)
+    before = asyncio.all_tasks()
+    note(writer, "a")
+    closing = asyncio.to_thread(lambda: asyncio.run(writer.close(AN_HOUR)))
+    await asyncio.wait_for(closing, 20)
+    assert database.counts == {"a": 1}
+    await eventually(lambda: asyncio.all_tasks() == before)
+
+
 def test_a_flush_that_its_loop_has_cut_off_is_sent_again() -> None:
     database = Database()
     writer = behind(database, interval=0.0001)

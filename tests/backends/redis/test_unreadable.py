@@ -128,13 +128,15 @@ async def test_a_commit_leaves_corrupt_meta_as_it_is(
 
 @pytest.mark.parametrize("count", [3, 60])  # fewer and more than are all looked at
 @pytest.mark.parametrize("value", [b"garbage", b"\xff\xfe", b"a=b,c", b"a=1,2,3x"])
-async def test_a_commit_leaves_corrupt_commits_as_they_are(
+async def test_corrupt_commits_are_unreadable_and_stay_as_they_are(
     backend: RedisBackend, stored: Bytes, count: int, value: bytes
 ) -> None:
     for _ in range(count):
         await commit(backend, appends(0, b"hi"))
     stored.set_meta(-1, value)
     before = stored.everything()
+    with pytest.raises(UnreadableConversation):
+        await load(backend)
     await expect_unreadable(backend, appends(0, b"ho"))
     assert stored.everything() == before
 
