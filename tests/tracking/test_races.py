@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -38,6 +39,18 @@ DELETES: dict[str, Delete] = {
 }
 
 
+async def until_it_waits(database: Database, task: asyncio.Future[Any]) -> None:
+    """Return when *task* waits for a lock in the database, or has not had to."""
+    async with asyncio.timeout(20):
+        while not (await waits(database) or task.done()):  # noqa: ASYNC110  # in the database
+            await asyncio.sleep(0.01)
+
+
+async def waits(database: Database) -> bool:
+    found: bool = await database.fetchval("select exists (select from pg_locks where not granted)")
+    return found
+
+
 @pytest.mark.parametrize("how", DELETES)
 async def test_a_first_write_that_is_not_committed_yet_does_not_survive_a_delete(
     gateway: Gateway, postgres: PostgresServer, database: Database, how: str
@@ -53,9 +66,7 @@ async def test_a_first_write_that_is_not_committed_yet_does_not_survive_a_delete
         json.dumps([{**item, "messages": 1}]),
     )
     deleting = asyncio.ensure_future(DELETES[how](tracker))
-    async with asyncio.timeout(20):
-        while not (await waits(database) or deleting.done()):  # noqa: ASYNC110  # in the database
-            await asyncio.sleep(0.01)
+    await until_it_waits(database, deleting)
     await writing.commit()
     await deleting
     with pytest.raises(SessionNotFound):
@@ -76,9 +87,7 @@ async def test_activity_does_not_survive_a_sweep_that_is_not_committed_yet(
     await other.execute("select public.chat_sessions_sweep(null, null, 0, 1000)")
     tracker.touch("s", owner=ALICE, messages=1)
     writing = asyncio.ensure_future(tracker.flush())
-    async with asyncio.timeout(20):
-        while not (await waits(database) or writing.done()):  # noqa: ASYNC110  # in the database
-            await asyncio.sleep(0.01)
+    await until_it_waits(database, writing)
     await sweeping.commit()
     await writing
     with pytest.raises(SessionNotFound):
@@ -98,20 +107,13 @@ async def test_a_move_beside_a_create_under_its_new_key_is_not_lost(
     await creating.start()
     await other.execute("select public.chat_session_save('bob', 't', true, null, 'x', null, null)")
     moving = asyncio.ensure_future(move(tracker))
-    async with asyncio.timeout(20):
-        while not (await waits(database) or moving.done()):  # noqa: ASYNC110  # in the database
-            await asyncio.sleep(0.01)
+    await until_it_waits(database, moving)
     await creating.commit()
     await moving
     session = await tracker.get("t", owner="bob")
     assert (session.message_count, session.kind, tracker.stats.dropped) == (1, "x", 0)
     await tracker.close()
     await other.close()
-
-
-async def waits(database: Database) -> bool:
-    found: bool = await database.fetchval("select exists (select from pg_locks where not granted)")
-    return found
 
 
 async def test_what_nobody_needs_any_more_is_forgotten(
