@@ -34,18 +34,22 @@ def tagged(value: object, path: str) -> object:
 
 
 def _tagged_scalar(value: object, path: str) -> object:
-    if value is None or isinstance(value, (bool, int)):
-        return value
     if type(value) is str or (isinstance(value, str) and isinstance(value, Enum)):
         return _text(value, path)
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, float):
+    if isinstance(value, float) and not math.isfinite(value):
         raise UnsupportedValue(path, f"JSON has no {value}; use None or a string")
+    if value is None or _is_plain_number(value):
+        return value
     if type(value) in _WRITERS:
         name, write = _WRITERS[type(value)]
         return {TAG: name, "v": write(value)}
     raise UnsupportedValue(path, _advice(value))
+
+
+def _is_plain_number(value: object) -> bool:
+    """Say whether *value* is what the encoder takes for a number: `numpy.float64` is not."""
+    is_number = isinstance(value, (int, float))
+    return is_number and (type(value) in (bool, int, float) or isinstance(value, Enum))
 
 
 def _tagged_dict(value: dict[object, object], path: str) -> dict[str, object]:

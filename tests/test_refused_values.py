@@ -35,6 +35,30 @@ def test_a_value_that_cannot_be_stored_is_named_and_the_rest_is_sent(handle: Han
     assert len(delta.changes.appended) == 1
 
 
+class Score(float):
+    """A number that is more than one, as `numpy.float64` is."""
+
+
+class Count(int):
+    """A whole one."""
+
+
+@pytest.mark.parametrize("number", [Score(0.5), Count(2), Score("nan")])
+def test_a_number_of_another_type_is_named_and_the_rest_is_sent(
+    handle: Handle, number: object
+) -> None:
+    handle.state.update(n=2, score=number)
+    handle.messages.extend([say("a"), {"role": "user", "scores": [number]}])
+    delta = handle.copy.collect()
+    assert delta is not None
+    assert [error.field for error in delta.refused if isinstance(error, UnsupportedValue)] == [
+        "state.score",
+        "messages[2].scores[0]",
+    ]
+    assert set(delta.changes.fields) == {"n"}
+    assert len(delta.changes.appended) == 1
+
+
 def hold_itself(before: list[object]) -> None:
     """Let a field and a message hold themselves, twice, after *before*, and have them refused."""
     handle = Handle()
