@@ -27,12 +27,14 @@ class Commits(Struct, eq=False):
     """Sends what the working copy collects, and lets it absorb what comes of it.
 
     Who is cancelled while it waits leaves a delta of unknown outcome. Whoever commits next sends
-    that one again, under the same commit id: a backend applies it once. `closed` ends all that.
-    A *follower* is told of each that was stored, once.
+    that one again, under the same commit id: a backend applies it once. `closed` ends all that,
+    and `gone` says that it was not this request which has closed it. A *follower* is told of each
+    that was stored, once.
     """
 
     _copy: WorkingCopy[Any]
     closed: bool = False
+    gone: bool = False
     follower: Follower | None = None
     _lock: asyncio.Lock | None = None  # most conversations are only read
 
@@ -67,6 +69,10 @@ class Commits(Struct, eq=False):
         finally:
             lock.release()
 
+    def reopen(self) -> None:
+        """Go on with another conversation in place of the one that has ended."""
+        self.closed = self.gone = False
+
     async def settled(self) -> None:
         """Return when no commit is under way."""
         if self._lock is not None:
@@ -90,7 +96,7 @@ class Commits(Struct, eq=False):
                 self.follower.committed(channel.id, channel.owner, told)
             return
         if outcome.status == "gone":
-            self.closed = True
+            self.closed = self.gone = True
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
             raise ConversationGone
         raise ConversationConflict(outcome.conflicts)

@@ -184,6 +184,6 @@ class Conversation(HeldConversation[S], Generic[S]):
             channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)
             self._copy.rebase(snapshot)
             self._replies.clear()
-            self._commits.closed = False  # the one that is left may have been deleted
+            self._commits.reopen()  # the one that is left may have been deleted
             self._id, self._channel, self.known = id, channel, False
             self.is_new, self.asked_for_id = False, True

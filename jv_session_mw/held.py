@@ -71,6 +71,11 @@ class HeldConversation(Generic[S]):
         return self._commits.closed
 
     @property
+    def gone(self) -> bool:
+        """Whether it was deleted, moved or expired while this request was under way."""
+        return self._commits.gone
+
+    @property
     def touched(self) -> bool:
         """Whether state or messages were looked at."""
         return self._copy.touched

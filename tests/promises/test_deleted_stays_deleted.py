@@ -37,6 +37,24 @@ async def test_a_slow_request_cannot_bring_back_what_was_deleted_meanwhile(
         assert [name.rpartition(":")[2] for name in database.names()] == ["d"]
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("ends", [("POST", "/rotate"), ("DELETE", "/conversation")])
+async def test_a_slow_request_takes_from_nobody_the_token_of_what_came_after(
+    store: ConversationStore, database: Database, ends: tuple[str, str], way: Way
+) -> None:
+    pauses = {"slow": Pause()}
+    async with serving(slow_app(store, pauses)) as url, AsyncVisitor.at(url, way) as visitor:
+        await visitor.turn("endpoint", "before")
+        slow = asyncio.create_task(visitor.twin().ask("POST", "/slow?at=slow&field=mark"))
+        await pauses["slow"].arrived.wait()
+        await visitor.ask(*ends)
+        await visitor.turn("endpoint", "after")
+        pauses["slow"].go.set()
+        answer = await slow
+        assert answer.status == 200
+        assert answer.all("set-cookie") == answer.all("x-conversation-id") == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_deleting_response_expires_the_cookie(
     shared_servers: GetServer, visit: Visit, database: Database, kind: str
