@@ -80,6 +80,11 @@ class Exchange(Struct, eq=False):
             self._checkpoints.end()
             self._checkpoints = None
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether what the client gets may come from the conversation."""
+        return self.conversation.was_used
+
     def with_token(self, message: Message) -> Message:
         """Return the message that opens the response, with the headers that carry the token.
 
@@ -96,15 +101,20 @@ class Exchange(Struct, eq=False):
             if channel.id != presented.id:
                 channel.name_request()
         if not headers:
-            return message
-        headers = [*message.get("headers", ()), *headers, *self._caching(message)]
-        return {**message, "headers": headers}
-
-    def _caching(self, message: Message) -> list[tuple[bytes, bytes]]:
-        """A token is for one client: no shared cache may keep the answer that carries it."""
+            return self.varying(message)
         names = {name.lower() for name, _ in message.get("headers", ())}
-        vary = [(b"vary", self.policy.tokens.vary)]
-        return vary if b"cache-control" in names else [*vary, (b"cache-control", b"no-store")]
+        if b"cache-control" not in names:  # a token is for one client
+            headers.append((b"cache-control", b"no-store"))
+        return _with(message, *headers, tokens.vary)
+
+    def varying(self, message: Message) -> Message:
+        """Return the message that opens the response, saying what a shared cache must know it by.
+
+        An answer that may depend on the conversation is for nobody else. Source: RFC 9110, "Vary".
+        """
+        if self.is_personal:
+            return _with(message, self.policy.tokens.vary)
+        return message
 
     async def commit_rest(self) -> None:
         """Commit what can be committed, then raise for what cannot."""
@@ -154,3 +164,7 @@ class Exchange(Struct, eq=False):
         except SessionError as error:
             # The response is over, so nobody can be told; a log is what remains.
             logger.error("the end of a turn was not stored: %s", error, exc_info=error)
+
+
+def _with(message: Message, *headers: tuple[bytes, bytes]) -> Message:
+    return {**message, "headers": [*message.get("headers", ()), *headers]}

@@ -50,6 +50,10 @@ class HttpExchange(Exchange, eq=False):
         await self.forward(message)
 
     @property
+    def is_personal(self) -> bool:
+        return self._streams or self.conversation.was_used  # what streams may look at it yet
+
+    @property
     def would_lose_client(self) -> bool:
         """Whether the token of the client leads nowhere, as its conversation has another id now."""
         return self.presented.id is not None and not self.started and self._has_moved()
@@ -103,7 +107,8 @@ class HttpExchange(Exchange, eq=False):
                 raise
         self.started = True
         self._token_is_out = self._needs_token(start["status"])
-        await self.forward(self.with_token(start) if self._token_is_out else start)
+        opening = self.with_token(start) if self._token_is_out else self.varying(start)
+        await self.forward(opening)
         if self._streams:
             self.begin_checkpoints()
 

@@ -80,6 +80,11 @@ class HeldConversation(Generic[S]):
         """Whether state or messages were looked at."""
         return self._copy.touched
 
+    @property
+    def was_used(self) -> bool:
+        """Whether what the handler answers may come from it."""
+        return self.handed_out or self.asked_for_id or self.touched
+
     async def load_within(self, deadline: Deadline) -> None:
         """Load; a tombstone makes this a new conversation under a new id."""
         snapshot = await self.channel.load(self._terms.window, deadline)

@@ -42,7 +42,7 @@ class Tokens:
     def __init__(self, signer: TokenSigner, resolvers: Sequence[Resolver]) -> None:
         self._signer = signer
         self._resolvers = [(resolver.vary.lower(), resolver) for resolver in resolvers]
-        self.vary = b", ".join(resolver.vary for resolver in resolvers)
+        self.vary = (b"vary", b", ".join(resolver.vary for resolver in resolvers))
 
     def read(self, headers: RawHeaders) -> Presented:
         """Return what verifies. Nothing that a client sends makes this raise."""

@@ -266,14 +266,3 @@ async def test_with_tls_a_real_cookie_jar_keeps_the_conversation(store: Conversa
         assert (await browser.get("/read")).json() == changed(["one"])
         await browser.delete("/conversation")
         assert set(browser.cookies) == set()
-
-
-async def test_a_response_that_hands_out_a_token_is_for_no_shared_cache(
-    store: ConversationStore,
-) -> None:
-    visitor = visiting(ours(chat(), store))
-    answer = await visitor.turn("endpoint", "one")
-    assert answer.all("cache-control") == ["no-store"]
-    varies = ",".join(answer.all("vary")).lower()
-    assert "cookie" in varies
-    assert "x-conversation-id" in varies

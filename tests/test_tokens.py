@@ -133,7 +133,7 @@ def test_a_revocation_forgets_the_cookie() -> None:
 
 
 def test_the_answer_varies_by_every_place() -> None:
-    assert TOKENS.vary == b"X-Conversation-ID, Cookie"
+    assert TOKENS.vary == (b"vary", b"X-Conversation-ID, Cookie")
 
 
 def test_what_a_client_presents_is_not_shown() -> None:
