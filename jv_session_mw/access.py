@@ -6,6 +6,10 @@ from typing import Any, Protocol, cast
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import ConversationNotInstalled
 
+# The state may be one for all requests, as under asgi-lifespan; the scope is of one request.
+SCOPE_KEY = "jv_session_mw.conversation"
+STATE_KEY = "conversation"
+
 
 class HasScope(Protocol):
     """A request, a WebSocket or anything else with an ASGI scope."""
@@ -21,7 +25,7 @@ def get_conversation(connection: HasScope | MutableMapping[str, Any]) -> Convers
     when the path is excluded from it.
     """
     scope = cast("MutableMapping[str, Any]", getattr(connection, "scope", connection))
-    conversation: Conversation[Any] | None = scope.get("state", {}).get("conversation")
+    conversation: Conversation[Any] | None = scope.get(SCOPE_KEY)
     if conversation is None:
         raise ConversationNotInstalled(
             "no conversation here: add ConversationMiddleware to the app, "
@@ -29,3 +33,9 @@ def get_conversation(connection: HasScope | MutableMapping[str, Any]) -> Convers
         )
     conversation.handed_out = True
     return conversation
+
+
+def put_conversation(scope: MutableMapping[str, Any], conversation: Conversation[Any]) -> None:
+    """Put *conversation* where handlers find it: in the scope, and in `request.state`."""
+    scope[SCOPE_KEY] = conversation
+    scope.setdefault("state", {})[STATE_KEY] = conversation

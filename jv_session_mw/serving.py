@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from jv_session_mw.conversation import Conversation
+from jv_session_mw.access import put_conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import SessionError, StoreUnavailable, UnreadableConversation
 from jv_session_mw.exchange import Policy
@@ -14,8 +14,6 @@ from jv_session_mw.follower import Follower
 from jv_session_mw.gates import HttpExchange, SocketExchange
 from jv_session_mw.refusals import answer_for_app, hang_up, is_refusal, refuse
 from jv_session_mw.store import ConversationStore
-
-STATE_KEY = "conversation"
 
 
 class Serving:
@@ -59,7 +57,7 @@ class Serving:
                 except (StoreUnavailable, UnreadableConversation) as error:
                     await refuse(error, scope, send)
                     return
-        scope.setdefault("state", {})[STATE_KEY] = conversation
+        put_conversation(scope, conversation)
         inflight = policy.inflight
         if scope["type"] == "http":
             exchange = HttpExchange(policy, conversation, presented, deadline, send)
@@ -106,12 +104,6 @@ class Serving:
             await hang_up(failure, send)
         else:
             await exchange.finish()
-
-
-def has_conversation(scope: Scope) -> bool:
-    """Whether another of our middlewares, further out, has it already."""
-    state = scope.get("state")
-    return state is not None and isinstance(state.get(STATE_KEY), Conversation)
 
 
 async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope) -> None:
