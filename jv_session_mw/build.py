@@ -97,6 +97,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         _require_seconds("connect_timeout", connect_timeout)
         _require_seconds("deadline", deadline)
         _require_whole("wait_replicas", wait_replicas, least=0)
+        _require_text("key_prefix", key_prefix)
         patience = Patience(
             doubt=deadline * DEADLINES_TO_DOUBT,
             end=deadline * DEADLINES_FOR_A_CONNECTION,
@@ -118,7 +119,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
                 else guarded
             ),
             telemetry=Telemetry("redis", tracer_provider, meter_provider),
-            codec=codec or JsonCodec(),
+            codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),
             rules=rules,
             window=window,
@@ -156,7 +157,7 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
         super().__init__(
             backend=MemoryBackend(rules, max_entries=max_entries, max_bytes=max_bytes),
             telemetry=Telemetry("memory", tracer_provider, meter_provider),
-            codec=codec or JsonCodec(),
+            codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),
             rules=rules,
             window=window,
@@ -238,6 +239,14 @@ def _rules(
     )
 
 
+def _codec(codec: Codec | None) -> Codec:
+    if codec is None:
+        return JsonCodec()
+    if isinstance(codec, type) or not callable(getattr(codec, "decode_all", None)):
+        raise ConfigurationError(f"codec={codec!r}: give a codec, such as JsonCodec()")
+    return codec
+
+
 def _require_seconds(name: str, value: object) -> None:
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
     if not 0 < number <= A_CENTURY:
@@ -247,6 +256,11 @@ def _require_seconds(name: str, value: object) -> None:
 def _require_whole(name: str, value: object, *, least: int, most: int = 2**53) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}={value!r}: give a string")
 
 
 def _require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:

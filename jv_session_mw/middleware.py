@@ -3,17 +3,19 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from jv_session_mw.access import SCOPE_KEY
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
 from jv_session_mw.resolvers import Cookie, Header, Resolver
-from jv_session_mw.serving import Serving, has_conversation
+from jv_session_mw.serving import Serving
 from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
@@ -58,7 +60,7 @@ class ConversationMiddleware:
         track: "TrackPolicy | None" = None,
     ) -> None:
         try:
-            _check(store, owner, load, exclude)
+            _check(store, resolvers, owner, load, exclude)
             following = _following(tracker, track)
             every = _every(checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
@@ -94,22 +96,28 @@ class ConversationMiddleware:
     def _concerns(self, scope: Scope) -> bool:
         if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
             return False
-        if has_conversation(scope):
+        if SCOPE_KEY in scope:  # another one of these, further out, has given it already
             return False
         if not self._exclude:
             return True
-        path = scope["path"]
+        path, root = scope["path"], scope.get("root_path", "")
+        if root and path.startswith(root + "/"):
+            path = path.removeprefix(root)  # as the routes of the app have it
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
 
 
-def _check(store: object, owner: object, load: str, exclude: Sequence[str]) -> None:
+def _check(store: object, resolvers: object, owner: object, load: str, exclude: object) -> None:
     if store is not None and not isinstance(store, ConversationStore):
         raise ConfigurationError(f"store={store!r}: give a store, such as RedisConversationStore()")
-    if owner is not None and not callable(owner):
-        raise ConfigurationError("owner: give a function from the scope to the owner, or None")
+    if owner is not None and (not callable(owner) or iscoroutinefunction(owner)):
+        raise ConfigurationError(
+            f"owner={owner!r}: give a plain function from the scope to the owner, or None"
+        )
     if load not in ("eager", "lazy"):
         raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
-    if isinstance(exclude, str) or not all(re.match("/+[^/]", prefix) for prefix in exclude):
+    if resolvers is not None and not _are_all(resolvers, _is_resolver):
+        raise ConfigurationError("resolvers: give a list of them, such as [Cookie('chat')]")
+    if not _are_all(exclude, _is_prefix):
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
 
 
@@ -118,13 +126,27 @@ def _following(tracker: "SessionTracker | None", track: "TrackPolicy | None") ->
         if track is not None:
             raise ConfigurationError("track says how to follow, and there is no tracker: give one")
         return None
-    if not callable(getattr(tracker, "touch", None)):
+    if isinstance(tracker, type) or not callable(getattr(tracker, "touch", None)):
         raise ConfigurationError(
             f"tracker={tracker!r}: give a tracker, such as SupabaseSessionTracker()"
         )
     from jv_session_mw.tracking.following import Following, TrackPolicy
 
     return Following(tracker, track or TrackPolicy())
+
+
+def _are_all(given: object, fit: Callable[[object], bool]) -> bool:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return False
+    return all(map(fit, cast("Sequence[object]", given)))
+
+
+def _is_resolver(given: object) -> bool:
+    return callable(getattr(given, "candidates", None)) and not isinstance(given, type)
+
+
+def _is_prefix(given: object) -> bool:
+    return isinstance(given, str) and re.match("/+[^/]", given) is not None
 
 
 def _every(seconds: object) -> float:
@@ -152,8 +174,6 @@ def _tokens(
     keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
     if resolvers is None:
         resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))
-    if isinstance(resolvers, (Header, Cookie)):
-        raise ConfigurationError("resolvers: give a list, such as [Cookie('chat')]")
     if not resolvers:
         raise ConfigurationError("resolvers is empty: a request needs a place for its token")
     if not secure:

@@ -49,8 +49,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
+    return _whole(name, text, text)
+
+
+def _whole(name: str, text: str, digits: str) -> int:
     try:
-        value = int(text)
+        value = int(digits)
     except ValueError as error:
         raise ConfigurationError(f"{name} is {text!r}: give a whole number") from error
     if value < 0:
@@ -59,7 +63,12 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
-    port = _integer(environ, name, default)
+    """Read a port, or the one at the end of what Kubernetes sets for a service named redis.
+
+    That is an address such as `tcp://10.0.0.1:6379`, whoever asked for it.
+    """
+    text = environ.get(name) or str(default)
+    port = _whole(name, text, text.rpartition(":")[2] if text.startswith("tcp://") else text)
     if not 0 < port <= 65_535:
         raise ConfigurationError(f"{name} is {port}: give a port from 1 to 65535")
     return port

@@ -9,6 +9,7 @@ from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Rules
 from jv_session_mw.channel import Channel
 from jv_session_mw.codec import Codec
+from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.keys import encode_key
 from jv_session_mw.message_cache import MessageCache
@@ -36,6 +37,11 @@ class Terms(Struct, Generic[S], frozen=True):
     seconds: float
 
     def channel(self, id: str, owner: str | None, parent: Context) -> Channel:
-        """Return the line to one conversation, whose spans are children of *parent*'s."""
+        """Return the line to one conversation, whose spans are children of *parent*'s.
+
+        Raises `UnsupportedValue` for an owner that is no string, such as the number of a row.
+        """
+        if owner is not None and not isinstance(owner, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValue("the owner", f"{owner!r} is no string")
         key = encode_key(id, owner)
         return Channel(self.backend, self.telemetry, parent, id, key, owner=owner)

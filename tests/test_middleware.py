@@ -18,7 +18,9 @@ from jv_session_mw import (
     ConversationNotInstalled,
     ConversationNotLoaded,
     ConversationStore,
+    MemoryConversationStore,
     RedisConversationStore,
+    UnsupportedValue,
     get_conversation,
 )
 from tests.promises.apps import changed, chat
@@ -113,8 +115,44 @@ async def test_excluded_are_whole_segments_from_the_beginning_of_the_path(
         has_one = "conversation" in scope.get("state", {})
         await JSONResponse(has_one)(scope, receive, send)
 
-    exchange = await Exchange(path=path).run(ours(app, store, exclude=("/health", "/static/")))
-    assert exchange.body == (b"false" if excluded else b"true")
+    wrapped = ours(app, store, exclude=("/health", "/static/"))
+    for root in ("", "/health", "/v1"):  # as behind a proxy, or mounted
+        exchange = Exchange(path=root + path)
+        exchange.scope["root_path"] = root
+        await exchange.run(wrapped)
+        assert exchange.body == (b"false" if excluded else b"true"), root
+
+
+async def test_requests_that_share_one_state_have_a_conversation_each() -> None:
+    """As under asgi-lifespan, which gives one dict to all of them."""
+    store = MemoryConversationStore()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        conversation = get_conversation(scope)
+        conversation.messages.append({"role": "user", "content": "hello"})
+        await JSONResponse(len(conversation.messages))(scope, receive, send)
+
+    wrapped, shared = ours(app, store), dict[str, object]()
+    for _ in range(2):
+        exchange = Exchange()
+        exchange.scope["state"] = shared
+        await exchange.run(wrapped)
+        assert exchange.body == b"1"
+        assert exchange.token
+    assert await store.size() == 2
+
+
+@pytest.mark.parametrize("owner", [7, b"ada"])
+async def test_an_owner_that_is_no_string_is_said_to_be_none(owner: object) -> None:
+    def owner_of(scope: Scope) -> object:
+        return owner
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        get_conversation(scope).state["mark"] = "one"
+        await JSONResponse({})(scope, receive, send)
+
+    with pytest.raises(UnsupportedValue, match="the owner cannot be stored"):
+        await Exchange().run(ours(app, MemoryConversationStore(), owner=owner_of))
 
 
 async def test_an_excluded_path_says_why_there_is_no_conversation(

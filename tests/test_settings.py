@@ -60,6 +60,12 @@ def test_what_is_no_number_is_refused_by_its_name(name: str, text: str) -> None:
     assert repr(text) in str(refused.value)
 
 
+def test_the_port_of_a_kubernetes_service_is_that_of_its_address() -> None:
+    assert Settings.from_env({"REDIS_PORT": "tcp://10.96.0.1:6380"}).port == 6380
+    with pytest.raises(ConfigurationError, match="REDIS_PORT"):
+        Settings.from_env({"REDIS_PORT": "tcp://10.96.0.1"})
+
+
 @pytest.mark.parametrize("text", ["0", "0.0", "-0"])
 def test_a_ttl_is_positive(text: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_CONVERSATION_TTL"):

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 from starlette.testclient import TestClient
+from starlette.types import Scope
 
 from jv_session_mw import (
     ConfigurationError,
@@ -19,6 +21,8 @@ from jv_session_mw import (
     RedisConversationStore,
     create_conversation_store,
 )
+from jv_session_mw.codec import JsonCodec
+from jv_session_mw.tracking import MemorySessionTracker
 from tests.promises.apps import KEYS, chat
 from tests.promises.serving import WebServer
 
@@ -41,6 +45,10 @@ class NeedsAnArgument(msgspec.Struct):
 @dataclasses.dataclass
 class NeedsOneToo:
     name: str
+
+
+async def asynchronous(scope: Scope) -> str:
+    raise AssertionError
 
 
 BAD_ARGUMENTS: list[tuple[str, object]] = [
@@ -75,6 +83,11 @@ BAD_ARGUMENTS: list[tuple[str, object]] = [
     ("connect_timeout", 0),
     ("deadline", -1),
     ("deadline", math.nan),
+    ("key_prefix", None),
+    ("codec", "json"),
+    ("codec", JsonCodec),
+    ("client", "redis://localhost"),
+    ("client", redis.Redis()),
     ("state_type", int),
     ("state_type", NeedsAnArgument),
     ("state_type", NeedsOneToo),
@@ -149,7 +162,19 @@ def test_a_name_that_cannot_be_sent_is_refused(
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("load", "sometimes"), ("load", None), ("resolvers", ()), ("exclude", "/health")],
+    [
+        ("load", "sometimes"),
+        ("load", None),
+        ("resolvers", ()),
+        ("resolvers", ["X-Chat"]),
+        ("resolvers", [Header]),
+        ("resolvers", Header("X-Chat")),
+        ("exclude", "/health"),
+        ("exclude", None),
+        ("owner", "ada"),
+        ("owner", asynchronous),
+        ("tracker", MemorySessionTracker),
+    ],
 )
 def test_a_bad_argument_of_the_middleware_is_named(argument: str, value: object) -> None:
     options: dict[str, Any] = {

@@ -76,6 +76,8 @@ def line_of(client: Client, ours: Options) -> Connect:
     The client is neither used nor closed: it may be shared, decode its replies, or retry. Of it are
     taken the address, the credentials, the TLS options and the class of its connections.
     """
+    if not isinstance(client, Client):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"client={client!r}: give a client of redis.asyncio")
     if isinstance(client, RedisCluster):
         options: Options = client.get_connection_kwargs()
         kind: type[Any] = options.get("connection_class", Connection)
