@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from examples.chat.app import create_app
 from examples.chat.model import TourModel, model_from_env
+from examples.chat.sessions import visitor
 from tests.e2e.conftest import serve
 from tests.gateway import Gateway, key_of
 from tests.servers import RedisServer
@@ -49,6 +50,17 @@ async def test_an_endpoint_in_the_environment_answers_with_the_whole_history(
             second = await client.post("/chat", json={"prompt": "two"})
     assert first.text.strip() == "parrot heard one"
     assert second.text.strip() == "parrot heard one | parrot heard one | two"
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["theme=dark", 'prefs={"a": 1}', "a@b=1", "a,b=1", 'x="\\042', "=", "é=1", "visitors=0"],
+)
+def test_the_cookies_of_other_apps_do_not_change_who_a_visitor_is(foreign: str) -> None:
+    ours = "visitor=ada"
+    for header in (f"{foreign}; {ours}", f"{ours}; {foreign}", f"{ours};{foreign}"):
+        assert visitor({"headers": [(b"cookie", header.encode())]}) == "ada"
+    assert visitor({"headers": [(b"cookie", foreign.encode())]}) is None
 
 
 def test_the_tour_answers_unless_both_variables_are_set() -> None:
