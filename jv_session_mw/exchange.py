@@ -55,6 +55,7 @@ class Exchange(Struct, eq=False):
 
     def begin_checkpoints(self) -> None:
         """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""
+        self.end_checkpoints()
         policy = self.policy
         every = DRAIN_EVERY if policy.inflight.is_draining else policy.checkpoint_seconds
         if every:
@@ -65,7 +66,6 @@ class Exchange(Struct, eq=False):
     def begin_draining(self) -> None:
         """Commit what the client has seen the beginning of now, and then again and again."""
         if self.is_half_done:
-            self.end_checkpoints()
             self.begin_checkpoints()
             if self._checkpoints is not None:
                 self._checkpoints.commit_now()

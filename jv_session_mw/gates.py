@@ -40,6 +40,7 @@ class HttpExchange(Exchange, eq=False):
             return
         start, last = self._start, is_last(message, self._expects_trailers) and not self._ended
         if start is not None:
+            self._streams |= not last  # of a known length, but not all at once
             await self._begin(start)
         elif last:
             await self._commit_end()
@@ -65,22 +66,27 @@ class HttpExchange(Exchange, eq=False):
             message = self.with_token(message)
         await self.forward(message)
 
-    def break_off(self) -> None:
+    def break_off(self, error: BaseException) -> None:
         """The app has raised or was cancelled. Before the response, nothing was promised.
 
-        A commit that was under way may be stored already: the last gate finds out.
+        A start that is held back was meant to go out, unless the app has failed after it: its
+        client is told of that. A commit that was under way may be stored already: the last gate
+        finds out.
         """
-        promised = self.started or self._start is not None or self.conversation.is_unsure
+        has_failed = isinstance(error, Exception)
+        promised = self.started or (self._start is not None and not has_failed)
         self._start = None
         if not promised and not self.policy.commit_on_error:
-            self.conversation.discard()
+            self.conversation.discard_unsent()
 
     async def finish(self) -> None:
-        if self._start is not None:  # the app has ended without a body
-            with suppress(SessionError):  # which is the failure of this exchange
-                await self._begin(self._start)
-        if self._ends_with_rest():
-            await self._save_rest()
+        try:
+            if self._start is not None:  # the app has ended without a body
+                with suppress(SessionError):  # which is the failure of this exchange
+                    await self._begin(self._start)
+        finally:
+            if self._ends_with_rest():
+                await self._save_rest()
 
     def _forgoes_rest(self) -> bool:
         if self._token_is_out or not self.started:
@@ -113,6 +119,9 @@ class HttpExchange(Exchange, eq=False):
             self.begin_checkpoints()
 
     async def _commit_end(self) -> None:
+        if not self._token_is_out and self.conversation.may_be_unsaved and self._forgoes_rest():
+            self.conversation.discard()
+            return
         try:
             await self.commit_rest()
         except ConversationGone:

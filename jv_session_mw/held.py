@@ -115,11 +115,6 @@ class HeldConversation(Generic[S]):
         """Say, at little cost, that surely nothing is to be committed; in doubt, False."""
         return self._copy.is_as_stored() and not self._commits.are_under_way
 
-    @property
-    def is_unsure(self) -> bool:
-        """Whether nobody knows yet what became of a commit that was sent."""
-        return self._copy.is_unsure
-
     def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store what has changed; nothing at all when a value is refused."""
         return self._commits.run(self, deadline, strictly)
@@ -150,6 +145,11 @@ class HeldConversation(Generic[S]):
         """Forget what was changed and not saved."""
         self._replies.clear()
         self._copy.discard()
+
+    def discard_unsent(self) -> None:
+        """Forget it as well, but for a commit of which nobody knows yet what became of it."""
+        self._replies.clear()
+        self._copy.discard_unsent()
 
     def checkpoint_replies(self) -> None:
         """Put into the messages what the replies under way have by now."""

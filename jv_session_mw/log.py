@@ -118,9 +118,7 @@ class Log:
 
     def absorb(self, edit: LogEdit, first_seq: int) -> None:
         """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
-        stored = edit.kept
-        if edit.appended:
-            stored = extended(stored, first_seq, edit.appended)
+        stored = stored_by(edit, first_seq)
         values, kept = edit.values, edit.kept_originals
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
@@ -172,6 +170,11 @@ class Log:
             refused.append(error)
             fresh = fresh[: len(appended)]
         edit.values += fresh
+
+
+def stored_by(edit: LogEdit, first_seq: int) -> Stretch:
+    """Return the log that *edit* has led to, its first new entry as *first_seq*."""
+    return extended(edit.kept, first_seq, edit.appended) if edit.appended else edit.kept
 
 
 def _end_of(entries: Stretch) -> int:

@@ -78,7 +78,7 @@ class Serving:
         try:
             await self._app(scope, receive, exchange.send)
         except BaseException as error:
-            exchange.break_off()
+            exchange.break_off(error)
             await exchange.finish()
             if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
                 exchange.failure = error  # of a lazy load or a save() in the handler

@@ -15,7 +15,7 @@ from jv_session_mw.errors import (
     UnsupportedValue,
 )
 from jv_session_mw.fields import Fields, Originals
-from jv_session_mw.log import Log, LogEdit
+from jv_session_mw.log import Log, LogEdit, stored_by
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
@@ -102,7 +102,12 @@ class WorkingCopy(Generic[S]):
 
     def discard(self) -> None:
         """Forget what was changed since the last save."""
-        self._unsure = self._fields = self._log = None
+        self._unsure = None
+        self.discard_unsent()
+
+    def discard_unsent(self) -> None:
+        """Forget what was changed, but for a delta of which nobody knows yet if it was stored."""
+        self._fields = self._log = None
 
     @property
     def touched(self) -> bool:
@@ -207,9 +212,13 @@ class WorkingCopy(Generic[S]):
         self._stored = applied(delta.changes, self._stored)
         if self._fields is not None:
             self._fields.absorb(delta.changes, self._stored, delta.state)
-        if self._log is not None and delta.log is not None:
-            self._log.absorb(delta.log, outcome.first_seq)
-            self._entries = self._log.entries
+        if delta.log is None:
+            return
+        if self._log is None:  # what was changed after it was discarded
+            self._entries = stored_by(delta.log, outcome.first_seq)
+            return
+        self._log.absorb(delta.log, outcome.first_seq)
+        self._entries = self._log.entries
 
     def _opened_fields(self) -> Fields[S]:
         if self._fields is None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from jv_session_mw import (
     ConfigurationError,
@@ -15,6 +15,7 @@ from jv_session_mw import (
     MemoryConversationStore,
     RedisConversationStore,
 )
+from jv_session_mw.exchange import DRAIN_EVERY
 from tests.promises.apps import KEYS
 from tests.promises.conftest import PATIENT_SECONDS
 from tests.promises.raw import Exchange, around, body, start, stored
@@ -210,4 +211,28 @@ async def test_a_stream_that_begins_after_sigterm_is_stored_on_its_way(
         await send(body(b"end"))
 
     await Exchange().run(around(handler, store))
+    assert await stored(store) == [{"step": 1}]
+
+
+async def test_a_sigterm_while_the_start_goes_out_leaves_no_checkpoint_behind(
+    store: ConversationStore,
+) -> None:
+    held: list[Conversation] = []
+
+    class Terminated(Exchange):
+        async def send(self, message: Message) -> None:
+            if message["type"] == "http.response.start":
+                store.inflight.terminating()
+                await asyncio.sleep(OFTEN)
+            await super().send(message)
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        held.append(conversation)
+        conversation.state["step"] = 1
+        await send(start())
+        await send(body(b"end"))
+
+    await Terminated().run(around(handler, store))
+    held[0].state["step"] = 2
+    await asyncio.sleep(2 * DRAIN_EVERY)
     assert await stored(store) == [{"step": 1}]

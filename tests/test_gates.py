@@ -60,6 +60,25 @@ async def test_what_was_saved_explicitly_survives_an_exception(store: Conversati
     assert await stored(store) == [{"mark": "kept"}]
 
 
+async def test_what_is_changed_after_a_save_that_was_given_up_is_lost_with_an_exception(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "saved"
+        conversation.messages.append({"content": "saved"})
+        saving = asyncio.create_task(conversation.save())
+        await asyncio.sleep(0)
+        saving.cancel()
+        await asyncio.wait({saving})
+        conversation.state["mark"] = "lost"
+        conversation.messages.append({"content": "lost"})
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await Exchange().run(around(handler, store))
+    assert await stored(store) == [{"mark": "saved", "messages": [{"content": "saved"}]}]
+
+
 @pytest.mark.parametrize("status", [500, 503, 599])
 async def test_a_server_error_discards_what_was_not_saved(
     store: ConversationStore, status: int

@@ -13,6 +13,9 @@ from tests.promises.apps import KEYS
 from tests.promises.raw import Exchange, around, body, start, stored
 from tests.stores import opened
 
+TOKEN = TokenSigner(KEYS, purpose="conversation").sign("id")
+HALF = {"role": "assistant", "content": "half an answer", "interrupted": True}
+
 
 @pytest.fixture
 async def store(servers: Servers) -> AsyncGenerator[ConversationStore]:
@@ -124,8 +127,66 @@ async def test_headers_that_can_be_read_only_once_arrive(store: ConversationStor
     assert exchange.token
 
 
+@pytest.mark.parametrize("status", [200, 404])
+async def test_what_pieces_change_is_stored_if_the_visitor_has_its_token(
+    store: ConversationStore, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        assert not conversation.messages  # as for a prompt
+        await send(start(status, 4))
+        await send(body(b"ab", more=True))
+        conversation.messages.append({"content": "between"})
+        await send(body(b"cd"))
+
+    exchange = await Exchange().run(around(handler, store))
+    assert exchange.body == b"abcd"
+    if status == 200:
+        assert exchange.token
+        assert await stored(store) == [{"messages": [{"content": "between"}]}]
+        return
+    assert exchange.token is None
+    assert await stored(store) == []
+    assert "without its token" in caplog.text
+
+
+async def test_a_hang_up_while_an_app_without_a_body_ends_loses_nothing(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {"mark": "before"})
+    returned = asyncio.Event()
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        await send(start(200, 0))
+        returned.set()
+
+    exchange = Exchange("HEAD", headers={"X-Conversation-ID": TOKEN})
+    request = asyncio.create_task(exchange.run(around(handler, store)))
+    await returned.wait()
+    request.cancel()
+    await asyncio.wait({request})
+    assert await store.get("id") == {"mark": "kept"}
+
+
+async def test_a_client_that_has_gone_as_an_app_without_a_body_ends_loses_no_reply(
+    store: ConversationStore,
+) -> None:
+    class Gone(Exchange):
+        async def send(self, message: Message) -> None:
+            raise OSError("the client has gone")
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.reply().write("half an answer")
+        await send(start(200, 0))
+
+    with pytest.raises(OSError, match="gone"):
+        await Gone("HEAD").run(around(handler, store))
+    (whole,) = await stored(store)
+    assert whole == {"messages": [HALF]}
+
+
 @pytest.mark.parametrize("way", ["raise", "cancel"])
-async def test_what_breaks_off_between_start_and_body_keeps_what_was_changed(
+async def test_what_breaks_off_between_start_and_body_is_kept_unless_the_client_hears_of_it(
     store: ConversationStore, way: str
 ) -> None:
     reached = asyncio.Event()
@@ -146,7 +207,7 @@ async def test_what_breaks_off_between_start_and_body_keeps_what_was_changed(
     with pytest.raises((LookupError, asyncio.CancelledError)):
         await request
     assert exchange.sent == []
-    assert await stored(store) == [{"mark": "kept"}]
+    assert await stored(store) == ([{"mark": "kept"}] if way == "cancel" else [])
 
 
 @pytest.mark.parametrize("steps", range(40))
@@ -164,8 +225,7 @@ async def test_a_turn_that_is_cancelled_at_any_moment_is_stored_once_or_not_at_a
         await send(start())
         await send(body(b"ok"))
 
-    token = TokenSigner(KEYS, purpose="conversation").sign("id")
-    exchange = Exchange(headers={"X-Conversation-ID": token})
+    exchange = Exchange(headers={"X-Conversation-ID": TOKEN})
     request = asyncio.create_task(exchange.run(around(handler, store)))
     for _ in range(steps):
         await asyncio.sleep(0)
