@@ -17,15 +17,17 @@ QUICK_SECONDS = 0.01  # too little for its share of lateness to be worth a look
 class Lateness:
     """What one event loop spends on other things, as timers find that come too late.
 
-    Whoever waits for a reply sets such timers, tells of each by `expect()`, and calls `note()` from
-    it. A time-out by `now()` nearly stands still while the loop is late: a store is not away where
-    this process was busy, was stopped, or had no CPU. A tenth of that time counts all the same, so
-    that a server which is silent is found out by a process that is always busy too.
+    Whoever waits for a reply sets such timers, one at a time, tells of each by `expect()`, and
+    calls `note()` when it comes, or will not come any more. A time-out by `now()` nearly stands
+    still while the loop is late: a store is not away where this process was busy, was stopped, or
+    had no CPU. A tenth of that time counts all the same, so that a server which is silent is found
+    out by a process that is always busy too.
     """
 
-    __slots__ = ("_due", "_lost", "_lost_at", "_since")
+    __slots__ = ("_due", "_dues", "_lost", "_lost_at", "_since")
 
     def __init__(self) -> None:
+        self._dues: dict[int, float] = {}
         self._due = math.inf
         self._since = 0.0
         self._lost = 0.0
@@ -33,23 +35,28 @@ class Lateness:
 
     def now(self) -> float:
         """Return the seconds of a clock that nearly stands still while the loop is late."""
-        return monotonic() - self._lost
-
-    def expect(self, seconds: float) -> None:
-        """Note that a timer is set that is due in so many seconds; inf is none."""
-        if self._due < monotonic():  # another one's has not come yet
-            self.note()
         now = monotonic()
-        self._since, self._due = now, now + seconds
+        return now - self._lost - self._lost_by(now)
 
-    def note(self) -> None:
-        """Note that the timer that was expected has come."""
+    def expect(self, whose: int, seconds: float) -> None:
+        """Note that a timer is set, due in so many seconds, in place of the last one of *whose*."""
+        self._dues[whose] = monotonic() + seconds
+        self._count()
+
+    def note(self, whose: int) -> None:
+        """Note that the timer of *whose* has come, or was cancelled."""
+        self._dues.pop(whose, None)
+        self._count()
+
+    def _count(self) -> None:
+        """Add up what was lost until now; what is late from here on is found by the next timer."""
         now = monotonic()
         lost = self._lost_by(now)
         if lost:
             self._lost += lost
             self._lost_at.append((now, lost))
-        self._since, self._due = now, math.inf
+        # One that is overdue by now comes at once: by that, nothing more is lost.
+        self._since, self._due = now, max(now, min(self._dues.values(), default=math.inf))
 
     def within(self, seconds: float) -> float:
         """Return how many of the last *seconds* were lost to lateness."""

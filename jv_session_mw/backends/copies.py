@@ -64,8 +64,12 @@ class Copies:
         seen = self._seen.get(key)
         return default if seen is None else seen.snapshot
 
-    def loaded(self, key: str, snapshot: Snapshot) -> None:
-        """Note what a load found, unless a commit that is known here has overtaken it."""
+    def loaded(self, key: str, snapshot: Snapshot, before: Snapshot = MISSING) -> None:
+        """Note what a load found, unless a commit that is known here has overtaken it.
+
+        Nothing has, where *before*, what was held as the load was sent, still is what is held:
+        then a failover has lost the later version.
+        """
         seen, version = self._seen.get(key), snapshot.version
         if not version:
             self._absent(key, snapshot)
@@ -76,7 +80,7 @@ class Copies:
                 self._note(key, snapshot, [])
             return
         held = seen.snapshot
-        if held.birth != snapshot.birth:
+        if held.birth != snapshot.birth or (held is before and held.version > version):
             self._renew(key, seen, snapshot, [])
         elif held.version < version:
             self._renew(key, seen, snapshot, _commits_in(seen))

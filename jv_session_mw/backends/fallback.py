@@ -104,15 +104,16 @@ class FallbackBackend:
         if self._is_here(key):
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
         deleted = self.copies.deleted_until(key)
+        held = self.copies.last(key, known)
         try:
-            snapshot = await self._primary.load(key, window, timeout, self.copies.last(key, known))
+            snapshot = await self._primary.load(key, window, timeout, held)
         except StoreUnavailable as error:
             source = self.kept if self._is_here(key) else self.copies.memory(key)
             return replace(source.snapshot(key, window), fallback=error.reason)
         if self._is_here(key):  # written by another request while this one waited
             return replace(self.kept.snapshot(key, window), fallback=KEPT)
         if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
-            self.copies.loaded(key, snapshot)
+            self.copies.loaded(key, snapshot, held)
         return snapshot
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:

@@ -118,6 +118,8 @@ class GuardedBackend:
             self._breaker.succeeded()
             raise
         self._breaker.succeeded()
+        if self.is_out:  # its probe may have ended, with its event loop or by a close
+            self._start_probe()
         return answer
 
     async def _write(self, call: Call[T]) -> T:

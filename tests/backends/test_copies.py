@@ -33,6 +33,12 @@ def stored(version: int, first_seq: int, total: int) -> Outcome:
     return Outcome("committed", version, 5, TTL_MS, total, first_seq, birth=BIRTH)
 
 
+def ours(base: int, message: bytes) -> Changes:
+    changes = appends(base, message)
+    changes.birth = BIRTH
+    return changes
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -76,6 +82,17 @@ def test_a_load_that_a_commit_has_overtaken_changes_nothing(copies: Copies) -> N
         copies.loaded(KEY, loaded(3, b"x"))
         assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"x", b"y"]
         copies.forget(KEY)
+
+
+def test_a_load_after_a_failover_wins_over_what_that_has_lost(copies: Copies) -> None:
+    copies.loaded(KEY, loaded(3, b"x"))
+    copies.committed(KEY, ours(3, b"lost"), stored(4, 2, 2))
+    copies.committed(KEY, ours(4, b"lost too"), stored(5, 3, 3))
+    before = copies.last(KEY, MISSING)
+    copies.loaded(KEY, loaded(3, b"x"), before)
+    copies.loaded(KEY, loaded(3, b"x"), before)  # of two that were sent at once
+    copies.committed(KEY, ours(3, b"y"), stored(4, 2, 2))
+    assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"x", b"y"]
 
 
 def test_a_load_after_an_outage_wins_over_what_was_left_of_it(copies: Copies) -> None:

@@ -229,6 +229,24 @@ def test_an_outage_that_began_in_another_event_loop_ends_in_this_one(
     asyncio.run(recover())
 
 
+def test_an_outage_whose_event_loop_ended_is_over_with_what_the_next_one_is_answered(
+    own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = guarded(own_valkey.url)
+    own_valkey.kill()
+    asyncio.run(fail(guard))
+    own_valkey.start()
+
+    async def go_on() -> None:
+        await load(guard)
+        await eventually(lambda: not guard.is_away)
+        await guard.close()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(go_on())
+    assert "conversation store back" in caplog.text
+
+
 def troubles(guard: GuardedBackend) -> tuple[bool, bool]:
     return guard.is_away, guard.last_error is not None
 

@@ -103,9 +103,9 @@ class RedisBackend:
             return DELETED
         if status == b"unreadable":
             raise UnreadableConversation("hash", complaint(cast("bytes", answer[2])))
-        if answer[10] == edges(had):
+        if answer[10] == edges(had) and answer[7] == known.commit_id.encode():
             return read_snapshot(cast("Found", tuple(answer)), had)
-        # Somebody has written into the log by hand.
+        # Another log: written into by hand, or by others after a failover has lost what we saw.
         return await self.load(key, window, timeout + started - monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:

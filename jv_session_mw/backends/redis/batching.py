@@ -66,7 +66,7 @@ class Batcher:
         self._doubted: set[asyncio.Task[None]] = set()
         self._idle: list[Wire] = []
         self._redialed = -math.inf
-        self._starting = 0
+        self._starting: set[asyncio.Task[None]] = set()
         self._lateness = lateness_of(self.loop)
         self._tick: asyncio.TimerHandle | None = None
         self._is_quiet = False
@@ -89,7 +89,7 @@ class Batcher:
             self._due = due
             if self._tick is None or timeout < TICK_SECONDS:
                 self._set_tick(min(timeout, TICK_SECONDS))
-        if len(queue) > self._starting * DEPTH:
+        if len(queue) > len(self._starting) * DEPTH:
             self._open_lane()
         return reply
 
@@ -114,12 +114,13 @@ class Batcher:
         if self._tick is not None:
             self._tick.cancel()
             self._tick, self._due = None, math.inf
+            self._lateness.note(id(self))
 
     def _set_tick(self, seconds: float = TICK_SECONDS) -> None:
         if self._tick is not None:
             self._tick.cancel()
         self._tick = self.loop.call_later(seconds, self._look_at_clock)
-        self._lateness.expect(seconds)
+        self._lateness.expect(id(self), seconds)
 
     def _look_at_clock(self) -> None:
         """End what is due, in ticks as long as anything is under way, and for one tick more.
@@ -127,7 +128,7 @@ class Batcher:
         A timer for each command would cost as much as sending it, and could not tell a silent
         server from this process having been too busy to read what it has said.
         """
-        self._lateness.note()
+        self._lateness.note(id(self))
         now = self._lateness.now()
         if self._due <= now:
             self._give_up(now)
@@ -136,7 +137,6 @@ class Batcher:
             self._set_tick()
             return
         self._tick, self._due = None, math.inf
-        self._lateness.expect(math.inf)
 
     def _give_up(self, now: float) -> None:
         """End what is due by *now*, and find out what is due next."""
@@ -152,22 +152,26 @@ class Batcher:
 
     def _open_lane(self) -> None:
         """Open one more lane, if there may be one and more waits than those starting will take."""
-        if len(self._waiting) <= self._starting * DEPTH:
+        if len(self._waiting) <= len(self._starting) * DEPTH:
             return
         if len(self._lanes) - len(self._doubted) >= LANES:
             return
-        self._starting += 1
         lane = self.loop.create_task(self._drive(), context=self._waiting[0].context)
         self._lanes.add(lane)
+        self._starting.add(lane)
         lane.add_done_callback(self._close_lane)
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
         self._lanes.discard(lane)
+        self._starting.discard(lane)
         self._doubted.discard(lane)
         if not self.loop.is_closed():
             self._open_lane()
 
     async def _drive(self) -> None:
+        lane = asyncio.current_task()
+        assert lane is not None
+        self._starting.discard(lane)
         batch = self._take()
         if not batch:
             return
@@ -177,8 +181,6 @@ class Batcher:
             _fail(batch, error)
             return
         self._under_way[wire] = batch
-        lane = asyncio.current_task()
-        assert lane is not None
         doubt_at = self._lateness.now() + self._patience.doubt
         doubt = self.loop.call_later(self._patience.doubt, self._doubt, wire, lane, doubt_at)
         in_order = False
@@ -215,7 +217,6 @@ class Batcher:
         self._open_lane()
 
     def _take(self) -> list[Waiting]:
-        self._starting -= 1
         batch: list[Waiting] = []
         while self._waiting and len(batch) < DEPTH:
             next_one = self._waiting.popleft()

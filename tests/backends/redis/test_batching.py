@@ -15,6 +15,7 @@ from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Batcher
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from jv_session_mw.lateness import lateness_of
 from tests.backends.harness import (
     KEY,
     PATIENCE,
@@ -167,6 +168,29 @@ async def test_a_close_sends_nothing_more(counted: Counted) -> None:
     for reply in waiting:
         with pytest.raises(StoreUnavailable):
             await reply
+
+
+async def test_a_batch_that_is_cancelled_before_it_begins_does_not_hold_up_the_next(
+    place: Place,
+) -> None:
+    await commit(place.backend, appends(0, b"hi"))
+    before = asyncio.all_tasks()
+    asked = asyncio.create_task(load(place.backend))
+    await asyncio.sleep(0)  # it has asked, and what sends it has not begun
+    assert len(asyncio.all_tasks() - before) == 2
+    for task in asyncio.all_tasks() - before:  # as a handler of SIGTERM may do
+        task.cancel()
+    await asyncio.wait({asked})
+    assert values(await load(place.backend)) == [b"hi"]
+
+
+async def test_a_closed_batcher_is_not_late(counted: Counted) -> None:
+    await ask(counted.batcher, "PING")
+    await counted.batcher.close()
+    lateness = lateness_of(asyncio.get_running_loop())
+    before = lateness.within(TIMEOUT)
+    time.sleep(0.05)  # noqa: ASYNC251 - in which nobody waits for a reply
+    assert lateness.within(TIMEOUT) == before
 
 
 async def test_cancelled_calls_leave_every_later_reply_right(place: Place) -> None:

@@ -5,7 +5,7 @@ import pytest
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.changes import MISSING, Snapshot
 from jv_session_mw.errors import UnreadableConversation
-from tests.backends.harness import HASH, KEY, LOG, TIMEOUT, Bytes, appends, commit, load
+from tests.backends.harness import HASH, KEY, LOG, TIMEOUT, Bytes, appends, commit, load, values
 
 WINDOW = 5
 LONG = [b"%d" % at * 400 for at in range(9)]
@@ -42,6 +42,21 @@ async def test_damage_is_seen_by_who_knows_the_log(
     stored.do(*damage)
     with pytest.raises(UnreadableConversation):
         await again(backend, known)
+
+
+async def test_another_commit_of_the_same_number_is_told_by_its_id(
+    backend: RedisBackend, stored: Bytes
+) -> None:
+    """As others make it after a failover that has lost what was known here."""
+    await commit(backend, appends(0, *LONG))
+    for key in (HASH, LOG):
+        stored.do("COPY", key, f"{key}:before")
+    await commit(backend, appends(1, b"to Alice", b"done"))
+    known = await load(backend, window=WINDOW)
+    for key in (HASH, LOG):
+        stored.do("COPY", f"{key}:before", key, "REPLACE")
+    await commit(backend, appends(1, b"to Bob", b"done"))
+    assert values(await again(backend, known))[-2:] == [b"to Bob", b"done"]
 
 
 async def test_fields_and_meta_are_read_whatever_is_known(
