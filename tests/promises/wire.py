@@ -5,6 +5,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+import hiredis
+
 from jv_session_mw.cli.server import HOST
 
 
@@ -13,14 +15,15 @@ class Wire:
 
     After `hold()` commands wait here, and `held` is set when the first one does. `release()` lets
     them go. `lose_next_reply()` lets one command through, swallows its reply and closes the
-    connection: nobody but the server knows that the command was carried out.
+    connection: nobody but the server knows that the command was carried out. `double_next_reply()`
+    lets one reply come twice.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._open = asyncio.Event()
         self._open.set()
-        self._losing = False
+        self._losing = self._doubling = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
@@ -42,6 +45,9 @@ class Wire:
     def lose_next_reply(self) -> None:
         self.lost.clear()
         self._losing = True
+
+    def double_next_reply(self) -> None:
+        self._doubling = True
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, HOST, 0)
@@ -99,4 +105,16 @@ class Wire:
                 self._losing = False
                 self.lost.set()
                 return
+            if self._doubling:
+                self._doubling = False
+                data = _first_reply(data) + data
             writer.write(data)
+
+
+def _first_reply(data: bytes) -> bytes:
+    reader = hiredis.Reader()
+    for end in range(1, len(data)):
+        reader.feed(data[end - 1 : end])
+        if reader.gets() is not False:
+            return data[:end]
+    return data

@@ -131,8 +131,12 @@ class RedisBackend:
         return cast("list[bytes]", answer)[1] == b"existed"
 
     async def has(self, key: str, timeout: float) -> bool:
-        command = ("EXISTS", redis_keys(self._prefix, key)[0])
-        return await self._current().send(command, timeout) == 1
+        # One key alone is found while its slot is on the way to another node.
+        tag, name = str(next(self._tags)), redis_keys(self._prefix, key)[0]
+        answer = await self._current().send(
+            ("EVALSHA", scripts.HAS, 1, name, tag), timeout, tag.encode()
+        )
+        return cast("list[int]", answer)[1] == 1
 
     async def keys(self, timeout: float) -> list[str]:
         primaries = await self._current().primaries(timeout)

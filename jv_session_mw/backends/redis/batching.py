@@ -187,7 +187,7 @@ class Batcher:
         try:
             await self._exchange(wire, batch)
             in_order = True
-        except FOREIGN as error:
+        except Exception as error:  # noqa: BLE001 - also whatever a credential provider raises
             _fail(self._under_way.pop(wire, ()), error)
         finally:
             doubt.cancel()

@@ -1,13 +1,18 @@
 """Foreign exceptions -> ours: none is missing from the table."""
 
+import asyncio
 import inspect
 import ssl
 
 import pytest
 from redis import exceptions as redis_errors
 
+from jv_session_mw import RedisConversationStore
 from jv_session_mw.backends.redis.failures import FOREIGN, translate
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from tests.promises.conftest import PATIENT_SECONDS
+from tests.promises.wire import Wire
+from tests.servers import RedisServer
 
 EVERY_KIND = sorted(
     (
@@ -93,3 +98,19 @@ def test_a_failure_of_sentinels_does_not_show_their_clients() -> None:
     assert str(translated) == (
         "ConnectionError: No master found for 'main'; and not every sentinel answers"
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_reply_that_comes_twice_is_taken_for_no_other(
+    valkey: RedisServer, there: bool
+) -> None:
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, fallback=None, deadline=PATIENT_SECONDS) as store,
+    ):
+        await store.set("there", {"a": 1})
+        ids = ("missing", "there") if there else ("there", "missing")
+        for first in (store.has, store.get):
+            wire.double_next_reply()
+            _, found = await asyncio.gather(first(ids[0]), store.has(ids[1]))
+            assert found == there

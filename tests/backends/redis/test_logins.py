@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.credentials import UsernamePasswordCredentialProvider
+from redis.credentials import CredentialProvider, UsernamePasswordCredentialProvider
 
 from jv_session_mw import ConfigurationError, RedisConversationStore, StoreUnavailable
 from jv_session_mw.cli.server import HOST, free_port
+from tests.promises.conftest import PATIENT_SECONDS
 from tests.servers import KINDS, RedisServer, find_binary
 
 Make = Callable[..., RedisServer]
@@ -58,6 +59,22 @@ async def test_a_provider_of_credentials_is_asked(secured: RedisServer) -> None:
 
     assert await works(url=f"redis://{HOST}:{secured.port}", credential_provider=Provider())
     assert asked > 0
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no token"), KeyError("no token")])
+async def test_a_provider_of_credentials_that_fails_is_what_the_error_names(
+    valkey: RedisServer, failure: Exception
+) -> None:
+    class Provider(CredentialProvider):
+        def get_credentials(self) -> tuple[str] | tuple[str, str]:
+            raise failure
+
+    store = RedisConversationStore(
+        url=valkey.url, credential_provider=Provider(), fallback=None, deadline=PATIENT_SECONDS
+    )
+    with pytest.raises(StoreUnavailable, match=f"{type(failure).__name__}: .*no token"):
+        await store.get("id")
+    await store.close()
 
 
 def test_credentials_from_two_places_are_refused() -> None:
