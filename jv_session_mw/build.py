@@ -8,7 +8,8 @@ from typing_extensions import TypeVar
 
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
+from jv_session_mw.backends.memory_backend import MemoryBackend
 from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import Patience
@@ -155,7 +156,7 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
         _require_whole("max_entries", max_entries, least=1)
         _require_whole("max_bytes", max_bytes, least=1)
         super().__init__(
-            backend=MemoryBackend(rules, max_entries=max_entries, max_bytes=max_bytes),
+            backend=MemoryBackend(Memory(rules, max_entries=max_entries, max_bytes=max_bytes)),
             telemetry=Telemetry("memory", tracer_provider, meter_provider),
             codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, cast
 
 from jv_session_mw import Message, Messages
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Changes, Rules
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.message_cache import MessageCache
@@ -22,9 +22,9 @@ class TypedHandle(Generic[S]):
     """One turn's view of a conversation whose state is of one type."""
 
     def __init__(
-        self, state_type: type[S], memory: MemoryBackend | None = None, *, window: int = WHOLE
+        self, state_type: type[S], memory: Memory | None = None, *, window: int = WHOLE
     ) -> None:
-        self.memory = memory or MemoryBackend(Rules(60_000))
+        self.memory = memory or Memory(Rules(60_000))
         self._window = window
         self.copy: WorkingCopy[S] = WorkingCopy(
             CODEC, MessageCache(CODEC), state_kind(state_type), weakref.ref(self)
@@ -44,7 +44,7 @@ class TypedHandle(Generic[S]):
         return self.copy.messages
 
     def load(self) -> None:
-        self.copy.rebase(self.memory.snapshot(KEY, self._window))
+        self.copy.rebase(self.memory.load(KEY, self._window))
 
     def commit(self) -> Changes | None:
         """Store what changed and return it; None when nothing did."""
@@ -53,29 +53,29 @@ class TypedHandle(Generic[S]):
             return None
         assert not delta.refused
         self.copy.sending(delta)
-        self.copy.absorb(delta, self.memory.apply(KEY, delta.changes))
+        self.copy.absorb(delta, self.memory.commit(KEY, delta.changes))
         return delta.changes
 
     async def older(self, count: int) -> list[Message]:
         first, messages = self.copy.first_seq, self.copy.messages
-        older = await self.memory.older(KEY, first, count, 1.0)
+        older = self.memory.older(KEY, first, count)
         return self.copy.prepend(older, first, messages)
 
     def fields(self) -> dict[str, object]:
         """Return the stored fields."""
-        fields = self.memory.snapshot(KEY, WHOLE).fields
+        fields = self.memory.load(KEY, WHOLE).fields
         return {name: CODEC.decode(data, "x") for name, data in fields.items()}
 
     def stored(self) -> list[Message]:
         """Return the stored messages."""
-        snapshot = self.memory.snapshot(KEY, WHOLE)
+        snapshot = self.memory.load(KEY, WHOLE)
         return [cast("Message", CODEC.decode(data, "x")) for data in snapshot.messages.values]
 
 
 class Handle(TypedHandle[dict[str, Any]]):
     """One turn's view of a conversation whose state is a dict."""
 
-    def __init__(self, memory: MemoryBackend | None = None, *, window: int = WHOLE) -> None:
+    def __init__(self, memory: Memory | None = None, *, window: int = WHOLE) -> None:
         super().__init__(cast("type[dict[str, Any]]", dict), memory, window=window)
 
 

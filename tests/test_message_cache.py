@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from jv_session_mw import UnreadableConversation
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.message_cache import MAX_BYTES, SECONDS, MessageCache
@@ -226,14 +226,14 @@ class Redacting(JsonCodec):
 
 
 def test_what_a_codec_leaves_out_nobody_reads() -> None:
-    codec, memory = Redacting(), MemoryBackend(Rules(60_000))
+    codec, memory = Redacting(), Memory(Rules(60_000))
     cache, kind = MessageCache(codec), state_kind(cast("type[dict[str, Any]]", dict))
 
     def opened(key: str) -> WorkingCopy[dict[str, Any]]:
         held: WorkingCopy[dict[str, Any]] = WorkingCopy(
             codec, cache, kind, weakref.ref(cast("Source", codec))
         )
-        held.rebase(memory.snapshot(key, 0))
+        held.rebase(memory.load(key, 0))
         return held
 
     for key in ("first", "second"):
@@ -241,6 +241,6 @@ def test_what_a_codec_leaves_out_nobody_reads() -> None:
         held.messages.append({"secret": key})
         delta = held.collect()
         assert delta is not None
-        held.absorb(delta, memory.apply(key, delta.changes))
+        held.absorb(delta, memory.commit(key, delta.changes))
     for key in ("first", "second") * 3:
         assert list(opened(key).messages) == [{"secret": "***"}]

@@ -256,7 +256,7 @@ async def test_older_messages_that_come_during_a_commit_stay(handle: Handle) -> 
     assert delta is not None
     late.copy.sending(delta)
     await late.messages.older(2)
-    late.copy.absorb(delta, late.memory.apply(KEY, delta.changes))
+    late.copy.absorb(delta, late.memory.commit(KEY, delta.changes))
     assert late.commit() is None
     late.messages[0]["content"] = "changed"
     late.commit()

@@ -134,7 +134,7 @@ async def test_older_messages_that_come_while_a_commit_is_under_way_keep_their_p
     assert delta is not None
     handle.copy.sending(delta)
     await handle.messages.older(2)
-    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
     assert handle.copy.is_as_stored()
     handle.messages[1]["parts"].append("old")
     handle.messages[-1]["parts"].append("last")
@@ -193,7 +193,7 @@ def test_a_look_while_a_commit_is_under_way_leaves_nothing_in_doubt() -> None:
     assert delta is not None
     handle.copy.sending(delta)
     assert handle.messages[0] == {"role": "user", "parts": [0]}
-    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
     assert handle.copy.is_as_stored()
 
 

@@ -150,7 +150,7 @@ def test_a_message_that_was_refused_is_refused_again_until_it_is_mended(handle: 
         assert delta is not None
         assert len(delta.refused) == 1
         handle.copy.sending(delta)
-        handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+        handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
         assert not handle.copy.is_as_stored()
     handle.messages[0]["content"] = "hi"
     assert handle.commit() is None
@@ -171,7 +171,7 @@ def test_a_field_that_does_not_fit_its_type_is_refused_again_until_it_is_mended(
         assert len(delta.refused) == 1
         assert set(delta.changes.fields) == {"notes"}
         handle.copy.sending(delta)
-        handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+        handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
         assert not handle.copy.is_as_stored()
     handle.state.count = 0
     assert handle.commit() is None

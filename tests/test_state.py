@@ -184,13 +184,13 @@ def test_what_does_not_fit_the_type_is_unreadable_and_stays(trip: type[Trip]) ->
     earlier = Handle()
     earlier.state["title"] = ["no", "text"]
     earlier.commit()
-    before = earlier.memory.snapshot(KEY, 0).fields
+    before = earlier.memory.load(KEY, 0).fields
     handle = TypedHandle(trip, earlier.memory)
     with pytest.raises(UnreadableConversation) as unreadable:
         _ = handle.state
     assert trip.__qualname__ in str(unreadable.value)
     assert handle.copy.collect() is None
-    assert earlier.memory.snapshot(KEY, 0).fields == before
+    assert earlier.memory.load(KEY, 0).fields == before
 
 
 class StrictStruct(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):

@@ -119,7 +119,7 @@ def test_a_value_that_cannot_be_written_is_refused_by_name_and_all_the_rest_is_s
         "state.notes"
     ]
     handle.copy.sending(delta)
-    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
     assert handle.fields() == {"good": 1, "notes": {"x": 1}}
     handle.state.notes["x"] = 1
     assert handle.commit() is None

@@ -1,14 +1,12 @@
 """What a commit makes of a snapshot, told without asking the store."""
 
-import asyncio
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import MISSING, Changes, Put, Rules
 from jv_session_mw.succession import after
-from tests.backends.harness import KEY, TTL_MS, commit, commit_id, same, sets
+from tests.backends.harness import KEY, TTL_MS, commit_id, same, sets
 
 names = st.sampled_from(["a", "b", "c"])
 edits = st.lists(
@@ -25,7 +23,7 @@ edits = st.lists(
 def test_a_snapshot_after_a_commit_is_what_a_load_finds(
     commits: list[tuple[dict[str, bytes], set[str], list[bytes]]], most: int, window: int
 ) -> None:
-    memory = MemoryBackend(Rules(TTL_MS, max_messages=most))
+    memory = Memory(Rules(TTL_MS, max_messages=most))
     snapshot = MISSING
     for fields, removed, messages in commits:
         puts = {name: Put(value, snapshot.fields.get(name)) for name, value in fields.items()}
@@ -35,17 +33,17 @@ def test_a_snapshot_after_a_commit_is_what_a_load_finds(
             if name in snapshot.fields and name not in fields
         }
         changes = Changes(commit_id(), snapshot.version, puts, gone, messages, birth=snapshot.birth)
-        outcome = asyncio.run(commit(memory, changes))
+        outcome = memory.commit(KEY, changes)
         found = after(snapshot, changes, outcome, window)
         assert found is not None
-        assert same(found, memory.snapshot(KEY, window))
+        assert same(found, memory.load(KEY, window))
         snapshot = found
 
 
-async def test_a_commit_upon_somebody_elses_is_not_guessed_at() -> None:
-    memory = MemoryBackend(Rules(TTL_MS))
-    await commit(memory, sets(a=b"1"))
-    known = memory.snapshot(KEY, 5)
-    await commit(memory, sets(1, b=b"2"))
+def test_a_commit_upon_somebody_elses_is_not_guessed_at() -> None:
+    memory = Memory(Rules(TTL_MS))
+    memory.commit(KEY, sets(a=b"1"))
+    known = memory.load(KEY, 5)
+    memory.commit(KEY, sets(1, b=b"2"))
     mine = Changes(commit_id(), 1, {"c": Put(b"3")}, birth=known.birth)
-    assert after(known, mine, await commit(memory, mine), 5) is None
+    assert after(known, mine, memory.commit(KEY, mine), 5) is None

@@ -176,8 +176,8 @@ def test_a_delta_of_unknown_outcome_comes_again_as_it_was(handle: Handle) -> Non
     handle.copy.sending(first)
     handle.state["text"] = "b"
     assert handle.copy.collect() is first
-    handle.memory.apply(KEY, first.changes)
-    handle.copy.absorb(first, handle.memory.apply(KEY, first.changes))
+    handle.memory.commit(KEY, first.changes)
+    handle.copy.absorb(first, handle.memory.commit(KEY, first.changes))
     assert changed(handle) == ({"text"}, set())
     assert handle.copy.snapshot.version == 3
 
@@ -191,7 +191,7 @@ def test_what_changes_while_a_commit_is_under_way_is_in_the_next(handle: Handle)
     handle.state["n"] = 3
     handle.messages.append(say("two"))
     handle.messages[1]["content"] = "ONE"
-    handle.copy.absorb(delta, handle.memory.apply(KEY, delta.changes))
+    handle.copy.absorb(delta, handle.memory.commit(KEY, delta.changes))
     handle.commit()
     assert handle.fields()["n"] == 3
     assert handle.stored() == [say("hi"), say("ONE"), say("two")]

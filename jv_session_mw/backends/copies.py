@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
 from jv_session_mw.succession import after, completed, last_outcome
 
@@ -45,9 +45,7 @@ class Copies:
         self._clock = clock
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._memory = MemoryBackend(
-            rules, max_entries=max_entries, max_bytes=max_bytes, clock=clock
-        )
+        self._memory = Memory(rules, max_entries=max_entries, max_bytes=max_bytes, clock=clock)
         self._seen: OrderedDict[str, Sight] = OrderedDict()
         self._bytes = 0
 
@@ -108,7 +106,7 @@ class Copies:
         else:
             self._renew(key, seen, now, _with(_commits_in(seen), changes, outcome))
 
-    def memory(self, key: str) -> MemoryBackend:
+    def memory(self, key: str) -> Memory:
         """Return the memory, with all in it that was noted of *key*."""
         seen = self._seen.pop(key, None)
         if seen is None:
@@ -119,7 +117,7 @@ class Copies:
             self._drop_oldest_sight()
         return self._memory
 
-    def whole(self) -> MemoryBackend:
+    def whole(self) -> Memory:
         """Return the memory, with all in it that was noted."""
         for key in list(self._seen):
             self.memory(key)
@@ -137,7 +135,7 @@ class Copies:
         memory = self.memory(key)
         if memory.version(key, outcome.birth) < outcome.version:
             memory.follow(key, changes, outcome, self.window)
-        elif (whole := completed(memory.snapshot(key, 0), changes, outcome)) is not None:
+        elif (whole := completed(memory.load(key, 0), changes, outcome)) is not None:
             memory.keep(key, whole)
         else:
             memory.forget(key)
@@ -146,7 +144,7 @@ class Copies:
     def _absent(self, key: str, snapshot: Snapshot) -> None:
         memory = self.memory(key)
         if snapshot.deleted:
-            memory.bury(key)
+            memory.delete(key)
         else:
             memory.forget(key)
 

@@ -8,7 +8,7 @@ from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Journal
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.replay import Replay
 from jv_session_mw.changes import (
     GONE,
@@ -54,7 +54,7 @@ class FallbackBackend:
         kept_share = COPIES_SHARE - (1 if replay_within is None else 2)
         max_entries = MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE
         # A number that memory gives is one that the store has never given, and never will.
-        self.kept = MemoryBackend(
+        self.kept = Memory(
             rules,
             max_entries=max_entries,
             max_bytes=MAX_BYTES // COPIES_SHARE * kept_share,
@@ -102,16 +102,16 @@ class FallbackBackend:
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
         if self._is_here(key):
-            return replace(self.kept.snapshot(key, window), fallback=KEPT)
+            return replace(self.kept.load(key, window), fallback=KEPT)
         deleted = self.copies.deleted_until(key)
         held = self.copies.last(key, known)
         try:
             snapshot = await self._primary.load(key, window, timeout, held)
         except StoreUnavailable as error:
             source = self.kept if self._is_here(key) else self.copies.memory(key)
-            return replace(source.snapshot(key, window), fallback=error.reason)
+            return replace(source.load(key, window), fallback=error.reason)
         if self._is_here(key):  # written by another request while this one waited
-            return replace(self.kept.snapshot(key, window), fallback=KEPT)
+            return replace(self.kept.load(key, window), fallback=KEPT)
         if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
             self.copies.loaded(key, snapshot, held)
         return snapshot
@@ -121,13 +121,13 @@ class FallbackBackend:
 
         Messages that nothing can reach now are not absent: that raises `StoreUnavailable`.
         """
-        held = self.kept.stretch(key, before, count)
+        held = self.kept.older(key, before, count)
         if held:
             return held
         try:
             return await self._primary.older(key, before, count, timeout)
         except StoreUnavailable:
-            held = self.copies.memory(key).stretch(key, before, count)
+            held = self.copies.memory(key).older(key, before, count)
             if not held:
                 raise
             return held
@@ -158,18 +158,18 @@ class FallbackBackend:
 
     async def touch(self, key: str, timeout: float) -> int:
         if self._is_here(key):
-            return self.kept.refresh(key)
+            return self.kept.touch(key)
         try:
             return await self._primary.touch(key, timeout)
         except StoreUnavailable:
-            return self.copies.memory(key).refresh(key)
+            return self.copies.memory(key).touch(key)
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; a tombstone stays where the primary is away."""
         was_kept = self._is_here(key)
         copies = self.copies.memory(key)
-        held = self.kept.holds(key) or copies.holds(key)
-        copies.bury(key)
+        held = self.kept.has(key) or copies.has(key)
+        copies.delete(key)
         if was_kept:
             self._bury(key)
         try:
@@ -180,12 +180,12 @@ class FallbackBackend:
         else:
             if self.replay is not None:
                 self.replay.forget(key)
-        self.copies.memory(key).bury(key)  # another request may have loaded it meanwhile
+        self.copies.memory(key).delete(key)  # another request may have loaded it meanwhile
         return existed or held
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
         if self._is_here(key):
-            if not self.kept.holds(key) or self.kept.has_changed(key, seen):
+            if not self.kept.has(key) or self.kept.has_changed(key, seen):
                 return False
             await self.delete(key, timeout)
             return True
@@ -196,7 +196,7 @@ class FallbackBackend:
             is_away, was_retired = True, not self.copies.memory(key).has_changed(key, seen)
         if not was_retired or self._is_here(key):  # taken over from another request meanwhile
             return False
-        self.copies.memory(key).bury(key)
+        self.copies.memory(key).delete(key)
         if is_away:
             self._bury(key)
         elif self.replay is not None:
@@ -205,24 +205,24 @@ class FallbackBackend:
 
     def _bury(self, key: str) -> None:
         is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
-        self.kept.bury(key)
+        self.kept.delete(key)
         if self.replay is not None and not is_sticky:
             self.replay.deleted(key)
 
     async def has(self, key: str, timeout: float) -> bool:
         if self._is_here(key):
-            return self.kept.holds(key)
+            return self.kept.has(key)
         try:
             return await self._primary.has(key, timeout)
         except StoreUnavailable:
-            return self.copies.memory(key).holds(key)
+            return self.copies.memory(key).has(key)
 
     async def keys(self, timeout: float) -> list[str]:
-        kept = self.kept.names()
+        kept = self.kept.keys()
         try:
             others = await self._primary.keys(timeout)
         except StoreUnavailable:
-            others = self.copies.whole().names()
+            others = self.copies.whole().keys()
         return kept + [key for key in others if key not in self.kept]
 
     def _take_over(self, key: str, changes: Changes) -> Outcome:
@@ -231,7 +231,7 @@ class FallbackBackend:
         copies = self.copies.memory(key)
         if copies.is_deleted(key) and not changes.revive:
             return GONE
-        replay, held = self.replay, copies.snapshot(key, 0)
+        replay, held = self.replay, copies.load(key, 0)
         # With a replay, memory and the store may differ from now on, and a commit says by its birth
         # which of both it rests on.
         mark = new_commit_id() if replay is not None else ""
@@ -242,7 +242,7 @@ class FallbackBackend:
             # Known, but not to this process: it goes on from here without its history.
             self.kept.admit(key, here)
             held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
-        outcome = self.kept.apply(key, here, mark)
+        outcome = self.kept.commit(key, here, mark)
         if outcome.status != "committed":
             if is_copied:  # it is still what the store has
                 self.kept.move(key, copies, held.birth)
@@ -258,12 +258,12 @@ class FallbackBackend:
         if changes.revive:
             self.copies.memory(key).forget_all(key)
         if self.replay is None:
-            return self.kept.apply(key, changes)
+            return self.kept.commit(key, changes)
         here = self.replay.based_here(key, changes)
         if key not in self.replay.journal:  # which had no room for it
-            return self.kept.apply(key, here)
+            return self.kept.commit(key, here)
         if key not in self.kept and changes.base_version:  # it had to make room meanwhile
             self.kept.admit(key, here)
-        outcome = self.kept.apply(key, here, new_commit_id())
+        outcome = self.kept.commit(key, here, new_commit_id())
         self.replay.took_over(key, here, outcome, MISSING)
         return outcome

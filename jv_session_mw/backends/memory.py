@@ -1,4 +1,4 @@
-"""Conversations in this process: for development, for tests, and in place of Redis."""
+"""Conversations in the memory of this process, and what a commit, a TTL and a delete do to them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,6 @@ from jv_session_mw.changes import (
     GONE,
     MISSING,
     Changes,
-    Condition,
     Outcome,
     Rules,
     Snapshot,
@@ -35,12 +34,13 @@ from jv_session_mw.changes import (
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
-class MemoryBackend:
-    """A `Backend` of plain dictionaries, bounded by entries and bytes.
+class Memory:
+    """What a `Backend` does, on plain dictionaries, bounded by entries and bytes.
 
-    No method awaits anything, so each call is atomic among the tasks of one event loop. Expiry
-    uses a monotonic clock; *wall* only dates the creation. The messages of what comes to lie here
-    are numbered from the next of *starts*, or go on from their own where those are higher.
+    Its calls have the names of the backend's. None awaits anything, so each is atomic among the
+    tasks of one event loop. Expiry uses a monotonic clock; *wall* only dates the creation. The
+    messages of a conversation that comes to lie here are numbered from the next of *starts*, or go
+    on from their own numbers where those are higher.
     """
 
     def __init__(
@@ -73,64 +73,29 @@ class MemoryBackend:
         """The bytes that the entries take, by estimate."""
         return self._entries.size
 
-    async def open(self, timeout: float) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def ping(self, timeout: float) -> None: ...
-
-    def condition(self) -> Condition:
-        return Condition(in_memory=len(self))
-
-    async def load(
-        self, key: str, window: int, timeout: float, known: Snapshot = MISSING
-    ) -> Snapshot:
-        return self.snapshot(key, window)
-
-    async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        return self.stretch(key, before, count)
-
-    async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        return self.apply(key, changes)
-
-    async def touch(self, key: str, timeout: float) -> int:
-        return self.refresh(key)
-
-    async def delete(self, key: str, timeout: float) -> bool:
-        return self.bury(key)
-
-    async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        return not self.has_changed(key, seen) and self.bury(key)
-
-    async def has(self, key: str, timeout: float) -> bool:
-        return self.holds(key)
-
-    async def keys(self, timeout: float) -> list[str]:
-        return self.names()
-
-    def holds(self, key: str) -> bool:
+    def has(self, key: str) -> bool:
         """Say whether there is a conversation under *key*."""
         return self._entries.find(key) is not None
 
     def has_changed(self, key: str, seen: Snapshot) -> bool:
         """Say whether there is another version under *key* than was *seen*."""
-        return self.holds(key) and self.version(key, seen.birth) != seen.version
+        return self.has(key) and self.version(key, seen.birth) != seen.version
 
     def came_with(self, key: str, outcome: Outcome) -> bool:
         """Say whether what is kept under *key* had in it what *outcome* answers when it came."""
         birth, version = ("", 0) if (entry := self._entries.find(key)) is None else entry.origin
         return outcome.birth == birth and outcome.version <= version
 
-    def names(self) -> list[str]:
+    def keys(self) -> list[str]:
         """Return the key of every conversation."""
         return self._entries.keys()
 
-    def stretch(self, key: str, before: int, count: int) -> Stretch:
+    def older(self, key: str, before: int, count: int) -> Stretch:
         """Return up to *count* messages from before the number *before*."""
         entry = self._entries.find(key)
         return NO_MESSAGES if entry is None else stretch_of(entry, before, count)
 
-    def refresh(self, key: str) -> int:
+    def touch(self, key: str) -> int:
         """Let the TTL of *key* begin again; return its milliseconds, 0 where there is nothing."""
         entry = self._entries.find(key)
         return 0 if entry is None else self._refresh(entry)
@@ -139,7 +104,7 @@ class MemoryBackend:
         """Say whether a tombstone stands under *key*."""
         return key in self.tombstones
 
-    def snapshot(self, key: str, window: int) -> Snapshot:
+    def load(self, key: str, window: int) -> Snapshot:
         """Return what is kept under *key*; the bytes are shared, the containers are not."""
         if self.is_deleted(key):
             return DELETED
@@ -191,14 +156,14 @@ class MemoryBackend:
         """Drop what was used least recently; say whether there was anything."""
         return self._entries.drop_oldest()
 
-    def bury(self, key: str) -> bool:
+    def delete(self, key: str) -> bool:
         """Drop *key*, leave a tombstone for one TTL, and say whether there was anything."""
-        existed = self.holds(key)
+        existed = self.has(key)
         self.forget(key)
         self.tombstones.set(key)
         return existed
 
-    def apply(self, key: str, changes: Changes, birth: str = "") -> Outcome:
+    def commit(self, key: str, changes: Changes, birth: str = "") -> Outcome:
         """Apply a commit by the same rules as Redis does; *birth* is for what it creates."""
         if changes.revive:
             self.tombstones.take_away(key)
@@ -223,7 +188,7 @@ class MemoryBackend:
         entry.version = changes.base_version
         self._entries.grow(key, entry, lay_base(entry, changes))
 
-    def move(self, key: str, other: "MemoryBackend", birth: str = "") -> bool:
+    def move(self, key: str, other: "Memory", birth: str = "") -> bool:
         """Hand *key* to *other*, under a new *birth* if one is given; say whether it was here."""
         entry = self._entries.find(key)
         if entry is None:

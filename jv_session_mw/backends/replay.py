@@ -12,7 +12,7 @@ from jv_session_mw.backends.breaker import Backoff
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Entry, Journal, Numbering, Record
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, new_commit_id
 from jv_session_mw.errors import StoreError, StoreUnavailable
 
@@ -38,7 +38,7 @@ class Replay:
     def __init__(
         self,
         primary: GuardedBackend,
-        kept: MemoryBackend,
+        kept: Memory,
         copies: Copies,
         journal: Journal,
         timeout: float,
@@ -195,7 +195,7 @@ class Replay:
         stored = await self._primary.load(key, 1, self._timeout)
         if not self._is_oldest(key, record, entry):
             return
-        kept = self._kept.snapshot(key, 0)
+        kept = self._kept.load(key, 0)
         if stored.deleted or stored.version or not kept.version:
             self._give_up(key, record, "it was deleted or has expired there")
             return

@@ -10,7 +10,8 @@ from redis import Redis
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
+from jv_session_mw.backends.memory_backend import MemoryBackend
 from jv_session_mw.backends.redis.address import read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import Patience
@@ -120,7 +121,7 @@ class Subject:
 
     def _build(self, rules: Rules) -> Backend:
         if self._server is None:
-            return MemoryBackend(rules, clock=self._clock, wall=self._clock)
+            return MemoryBackend(Memory(rules, clock=self._clock, wall=self._clock))
         redis = redis_backend(self._server, rules)
         if self.kind == "fallback":
             return FallbackBackend(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jv_session_mw.backends.entry import weight
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Outcome, Put, Rules, Snapshot
 from tests.backends.harness import TTL_MS, Clock, appends
 
@@ -20,21 +20,21 @@ class Bounds(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         rules = Rules(TTL_MS, max_messages=5)
-        self.memory = MemoryBackend(
+        self.memory = Memory(
             rules, max_entries=3, max_bytes=4_000, clock=self.clock, wall=self.clock
         )
-        self.other = MemoryBackend(rules, max_entries=2, max_bytes=3_000, clock=self.clock)
+        self.other = Memory(rules, max_entries=2, max_bytes=3_000, clock=self.clock)
 
     @rule(key=keys, size=sizes, count=st.integers(0, 4), field=st.booleans())
     def apply(self, key: str, size: int, count: int, field: bool) -> None:
         changes = appends(0, *[b"x" * size] * count)
         if field:
             changes.fields["f"] = Put(b"y" * size)
-        self.memory.apply(key, changes)
+        self.memory.commit(key, changes)
 
     @rule(key=keys, size=sizes, edit=st.sampled_from(["replace", "drop", "clear"]))
     def edit(self, key: str, size: int, edit: str) -> None:
-        numbers = self.memory.snapshot(key, 0).messages.numbers
+        numbers = self.memory.load(key, 0).messages.numbers
         if not numbers:
             return
         changes = appends(0, b"x" * size)
@@ -45,7 +45,7 @@ class Bounds(RuleBasedStateMachine):
             changes.dropped.append(numbers[0])
         else:
             changes.cleared = numbers[-1]
-        self.memory.apply(key, changes)
+        self.memory.commit(key, changes)
 
     @rule(key=keys, size=sizes, count=st.integers(0, 6))
     def follow(self, key: str, size: int, count: int) -> None:
@@ -79,7 +79,7 @@ class Bounds(RuleBasedStateMachine):
         for memory, most, bound in ((self.memory, 3, 4_000), (self.other, 2, 3_000)):
             assert len(memory) <= most
             assert 0 <= memory.size <= bound
-            held = [memory.snapshot(key, 0) for key in ("a", "b", "c", "d") if key in memory]
+            held = [memory.load(key, 0) for key in ("a", "b", "c", "d") if key in memory]
             assert memory.size == sum(map(weight, held))
 
     def teardown(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.entry import weight
-from jv_session_mw.backends.memory import MemoryBackend
+from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Put, Rules, Snapshot
 from jv_session_mw.stretch import Stretch
 from tests.backends.harness import KEY, TTL_MS, Clock, appends, commit_id, values
@@ -53,7 +53,7 @@ def test_what_was_loaded_and_committed_is_there_when_it_is_asked_for(copies: Cop
     copies.loaded(KEY, loaded(3, b"x", b"y"))
     changes = Changes(commit_id(), 3, {"b": Put(b"2")}, {"a": b"1"}, [b"z"], dropped=[1])
     copies.committed(KEY, changes, stored(4, 3, 2))
-    snapshot = copies.memory(KEY).snapshot(KEY, WINDOW)
+    snapshot = copies.memory(KEY).load(KEY, WINDOW)
     assert (snapshot.version, snapshot.fields, snapshot.birth) == (4, {"b": b"2"}, BIRTH)
     assert list(snapshot.messages) == [(2, b"y"), (3, b"z")]
     assert len(copies) == 1
@@ -61,7 +61,7 @@ def test_what_was_loaded_and_committed_is_there_when_it_is_asked_for(copies: Cop
 
 def test_a_commit_of_something_new_is_there_too(copies: Copies) -> None:
     copies.committed(KEY, appends(0, b"hi"), stored(1, 1, 1))
-    assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"hi"]
+    assert values(copies.memory(KEY).load(KEY, WINDOW)) == [b"hi"]
 
 
 def test_a_commit_that_a_load_has_found_is_there_once_also_when_it_was_asked_for(
@@ -70,7 +70,7 @@ def test_a_commit_that_a_load_has_found_is_there_once_also_when_it_was_asked_for
     copies.loaded(KEY, loaded(3, b"x", b"y"))
     copies.memory(KEY)
     copies.committed(KEY, appends(2, b"y"), stored(3, 2, 2))
-    assert list(copies.memory(KEY).snapshot(KEY, WINDOW).messages) == [(1, b"x"), (2, b"y")]
+    assert list(copies.memory(KEY).load(KEY, WINDOW).messages) == [(1, b"x"), (2, b"y")]
 
 
 def test_a_load_that_a_commit_has_overtaken_changes_nothing(copies: Copies) -> None:
@@ -80,7 +80,7 @@ def test_a_load_that_a_commit_has_overtaken_changes_nothing(copies: Copies) -> N
         if asked_between:
             copies.memory(KEY)
         copies.loaded(KEY, loaded(3, b"x"))
-        assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"x", b"y"]
+        assert values(copies.memory(KEY).load(KEY, WINDOW)) == [b"x", b"y"]
         copies.forget(KEY)
 
 
@@ -99,14 +99,14 @@ def test_a_load_after_an_outage_wins_over_what_was_left_of_it(copies: Copies) ->
     copies.loaded(KEY, loaded(3, b"x"))
     copies.memory(KEY)
     copies.loaded(KEY, loaded(9, b"new"))
-    assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"new"]
+    assert values(copies.memory(KEY).load(KEY, WINDOW)) == [b"new"]
 
 
 @pytest.mark.parametrize("absent", [MISSING, DELETED])
 def test_what_a_load_did_not_find_is_gone_here_too(copies: Copies, absent: Snapshot) -> None:
     copies.loaded(KEY, loaded(3, b"x"))
     copies.loaded(KEY, absent)
-    assert copies.memory(KEY).snapshot(KEY, WINDOW) == absent
+    assert copies.memory(KEY).load(KEY, WINDOW) == absent
 
 
 @pytest.mark.parametrize("event", ["load", "commit"])
@@ -116,10 +116,10 @@ def test_the_ttl_counts_from_when_it_was_seen(copies: Copies, clock: Clock, even
         clock.now += TTL_MS / 2_000
         copies.committed(KEY, appends(3, b"y"), stored(4, 2, 2))
     clock.now += TTL_MS / 1_000 - 1
-    assert copies.memory(KEY).snapshot(KEY, WINDOW).version
+    assert copies.memory(KEY).load(KEY, WINDOW).version
     copies.loaded(KEY, loaded(9, b"x"))
     clock.now += TTL_MS / 1_000 + 1
-    assert copies.memory(KEY).snapshot(KEY, WINDOW) == MISSING
+    assert copies.memory(KEY).load(KEY, WINDOW) == MISSING
 
 
 def test_what_is_seen_again_weighs_what_it_is_by_then(copies: Copies) -> None:
@@ -150,7 +150,7 @@ def test_many_commits_after_one_load_are_not_hoarded(copies: Copies) -> None:
     for at in range(800):
         copies.committed(KEY, appends(3 + at, b"y" * 90), stored(4 + at, 2 + at, 2 + at))
     assert copies.size < 10_000
-    assert len(copies.memory(KEY).snapshot(KEY, 0).messages) <= 2 * WINDOW
+    assert len(copies.memory(KEY).load(KEY, 0).messages) <= 2 * WINDOW
 
 
 keys = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -169,9 +169,7 @@ class Bounds(RuleBasedStateMachine):
         self.large = Copies(
             Rules(TTL_MS), window=WINDOW, max_entries=99, max_bytes=10**9, clock=self.clock
         )
-        self.at_once = MemoryBackend(
-            Rules(TTL_MS), max_entries=99, max_bytes=10**9, clock=self.clock
-        )
+        self.at_once = Memory(Rules(TTL_MS), max_entries=99, max_bytes=10**9, clock=self.clock)
         self.versions: dict[str, int] = {}
 
     @rule(key=keys, size=sizes)
@@ -196,8 +194,8 @@ class Bounds(RuleBasedStateMachine):
     @rule(key=keys)
     def ask(self, key: str) -> None:
         assert self.copies.memory(key).size <= 10_000
-        lazily = self.large.memory(key).snapshot(key, WINDOW)
-        at_once = self.at_once.snapshot(key, WINDOW)
+        lazily = self.large.memory(key).load(key, WINDOW)
+        at_once = self.at_once.load(key, WINDOW)
         assert (lazily.version, list(lazily.messages)) == (at_once.version, list(at_once.messages))
 
     @rule(key=keys)
