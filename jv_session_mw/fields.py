@@ -5,14 +5,14 @@ from typing import Generic, TypeAlias, TypeVar, cast
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.originals import Original, is_as, original_of
+from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
 from jv_session_mw.state import StateKind
 from jv_session_mw.tagging import checked_name
 
 S = TypeVar("S")
 
 
-Originals: TypeAlias = dict[object, Original | None]
+Fingerprints: TypeAlias = dict[object, Fingerprint | None]
 
 
 class Fields(Generic[S]):
@@ -21,7 +21,7 @@ class Fields(Generic[S]):
     Raises `UnreadableConversation` when they cannot be decoded or do not fit the type.
     """
 
-    __slots__ = ("_codec", "_kind", "_originals", "_seen", "_stored", "state")
+    __slots__ = ("_codec", "_fingerprints", "_kind", "_seen", "_stored", "state")
 
     def __init__(self, codec: Codec, kind: StateKind[S], stored: dict[str, bytes]) -> None:
         self._codec = codec
@@ -31,7 +31,7 @@ class Fields(Generic[S]):
         self.state = kind.build({name: values[at] for at, name in enumerate(stored)})
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = _named(kind.explode(self.state))
-        self._originals = {name: original_of(value) for name, value in now.items()}
+        self._fingerprints = {name: fingerprint_of(value) for name, value in now.items()}
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
@@ -40,16 +40,16 @@ class Fields(Generic[S]):
             values = _named(self._kind.explode(self.state))
         except UnsupportedValue:
             return False
-        if len(values) != len(self._originals):
+        if len(values) != len(self._fingerprints):
             return False
         for name, value in values.items():
             if not self._is_as_it_was(name, value):
                 return False
         return True
 
-    def collect(self, changes: Changes, refused: list[SessionError]) -> Originals:
+    def collect(self, changes: Changes, refused: list[SessionError]) -> Fingerprints:
         """Write into *changes* what was done to the state, and return what it is now."""
-        names, before = self._kind.names, self._originals
+        names, before = self._kind.names, self._fingerprints
         try:
             values = _named(self._kind.explode(self.state))
             unfit = frozenset[object]()
@@ -74,14 +74,14 @@ class Fields(Generic[S]):
                 changes.removed[name] = data
         return now
 
-    def absorb(self, changes: Changes, stored: dict[str, bytes], now: Originals | None) -> None:
+    def absorb(self, changes: Changes, stored: dict[str, bytes], now: Fingerprints | None) -> None:
         """Take *stored*, to which *changes* have led, as what later changes rest on.
 
         *now* is what the state was when they were collected.
         """
         self._stored = stored
         if now is not None:
-            self._originals = now
+            self._fingerprints = now
         if self._kind.names is None:
             self._seen = stored
         else:
@@ -98,15 +98,15 @@ class Fields(Generic[S]):
         return values
 
     def _is_as_it_was(self, name: object, value: object) -> bool:
-        return isinstance(name, str) and is_as(value, self._originals.get(name))
+        return isinstance(name, str) and matches(value, self._fingerprints.get(name))
 
     def _collect_field(
-        self, given: object, value: object, changes: Changes, before: Original | None
-    ) -> Original | None:
+        self, given: object, value: object, changes: Changes, before: Fingerprint | None
+    ) -> Fingerprint | None:
         """Add *value* as what *given* names; where it is not plain, after a closer look."""
         name = checked_name(given)
         where = f"state.{name}"
-        data, now = self._codec.encode(value, where), original_of(value)
+        data, now = self._codec.encode(value, where), fingerprint_of(value)
         seen = self._seen.get(name) if now is None or before is None else None
         if seen is None or not self._same(data, seen, where):
             changes.fields[name] = Put(data, self._stored.get(name))
@@ -120,8 +120,8 @@ class Fields(Generic[S]):
         """Encode what is not plain, to be compared by its bytes."""
         return {
             checked_name(name): self._codec.encode(values[name], f"state.{name}")
-            for name, original in self._originals.items()
-            if original is None
+            for name, fingerprint in self._fingerprints.items()
+            if fingerprint is None
         }
 
     def _misfits(self, values: dict[object, object], changes: Changes) -> dict[str, str]:

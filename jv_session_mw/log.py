@@ -7,9 +7,9 @@ from typing import Final, cast
 from jv_session_mw.changes import Changes
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedValue
+from jv_session_mw.fingerprints import Fingerprint, all_match, fill_in, fingerprint_of
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
-from jv_session_mw.originals import Original, are_as, fill_in, original_of
 from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.succession import extended
@@ -23,12 +23,18 @@ class LogEdit:
 
     `size` is the length of the log that it was made from, `clears` how often that was cleared.
     `kept` are the entries that stay, `appended` the new ones, which have no number yet, and
-    `values` the messages of both. `originals` say what the new ones were, and `kept_originals` what
-    the others were, None where nothing was done to them.
+    `values` the messages of both. `fingerprints` are those of the new messages,
+    `kept_fingerprints` those of the others, None where nothing was done to them.
     """
 
     __slots__ = (
-        "appended", "clears", "kept", "kept_originals", "originals", "size", "values",
+        "appended",
+        "clears",
+        "fingerprints",
+        "kept",
+        "kept_fingerprints",
+        "size",
+        "values",
     )  # fmt: skip
 
     def __init__(
@@ -37,28 +43,28 @@ class LogEdit:
         clears: int,
         kept: Stretch,
         values: list[Message],
-        kept_originals: list[Original | None] | None = None,
+        kept_fingerprints: list[Fingerprint | None] | None = None,
     ) -> None:
         self.size = size
         self.clears = clears
         self.kept = kept
         self.values = values
-        self.kept_originals = kept_originals
+        self.kept_fingerprints = kept_fingerprints
         self.appended: list[bytes] = []
-        self.originals: list[Original | None] = []
+        self.fingerprints: list[Fingerprint | None] = []
 
 
 class Log:
     """The entries that were loaded, and the list that was made of them for the app.
 
-    `_values` are the messages in their places, and `_originals` what they are as they are stored.
-    That list is shared with `messages`, which puts in what is not known yet before anybody gets
-    hold of a message. `_end` is the highest number of what may be stored, which need not be here,
-    and 0 when nothing is.
+    `_values` are the messages in their places, and `_fingerprints` those of the messages as they
+    are stored. That list is shared with `messages`, which fills in what is missing before anybody
+    gets hold of a message. `_end` is the highest number of what may be stored, which need not be
+    here, and 0 when nothing is.
     """
 
     __slots__ = (
-        "_cache", "_clears", "_codec", "_end", "_originals", "_values", "entries", "messages",
+        "_cache", "_clears", "_codec", "_end", "_fingerprints", "_values", "entries", "messages",
     )  # fmt: skip
 
     def __init__(
@@ -74,19 +80,19 @@ class Log:
         self._clears = 0
         self._end = _end_of(entries)
         self.entries = entries
-        self._values, self._originals = cache.read(entries)
-        self.messages = Messages(self._values, self._originals, unseen, source)
+        self._values, self._fingerprints = cache.read(entries)
+        self.messages = Messages(self._values, self._fingerprints, unseen, source)
 
     def prepend(self, older: Stretch) -> list[Message]:
         """Take in *older* entries, and return their messages."""
         if not older:
             self.messages.unseen = 0
-        values, originals = self._cache.read(older)
-        fill_in(originals, cast("list[object]", values))
+        values, fingerprints = self._cache.read(older)
+        fill_in(fingerprints, cast("list[object]", values))
         self.messages.look()
         self.entries = older + self.entries
         self._values = values + self._values
-        self._originals[:0] = originals
+        self._fingerprints[:0] = fingerprints
         self.messages[:0] = values
         self.messages.unseen -= len(older)
         return values
@@ -119,14 +125,14 @@ class Log:
     def absorb(self, edit: LogEdit, first_seq: int) -> None:
         """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
         stored = stored_by(edit, first_seq)
-        values, kept = edit.values, edit.kept_originals
+        values, kept = edit.values, edit.kept_fingerprints
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
         if meanwhile > 0:
             stored = self.entries[:meanwhile] + stored
             values = self._values[:meanwhile] + values
         if kept is not None:
-            self._originals[max(0, meanwhile) :] = kept
-        self._originals += edit.originals
+            self._fingerprints[max(0, meanwhile) :] = kept
+        self._fingerprints += edit.fingerprints
         self.entries, self._values = stored, values
         if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
             self._end = _end_of(stored)
@@ -139,33 +145,33 @@ class Log:
         if unlooked == count:
             return True
         looked_at = cast("list[object]", _held(messages, slice(unlooked, count)))
-        return are_as(looked_at, self._originals[unlooked:])
+        return all_match(looked_at, self._fingerprints[unlooked:])
 
     def _edited(
         self, messages: list[Message], changes: Changes, refused: list[SessionError]
     ) -> tuple[LogEdit, list[Message]]:
         """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
-        entries, values, originals = list(self.entries), self._values, self._originals
+        entries, values, fingerprints = list(self.entries), self._values, self._fingerprints
         if self.messages.clears > self._clears and self._end:
             changes.cleared = self._end
-            entries, values, originals = [], [], []
-        rewriting = Rewriting(self._codec, entries, values, originals, changes)
+            entries, values, fingerprints = [], [], []
+        rewriting = Rewriting(self._codec, entries, values, fingerprints, changes)
         fresh = rewriting.walk(messages)
         refused += rewriting.refused
         kept = Stretch(rewriting.numbers, rewriting.stored)
         edit = LogEdit(
-            len(self._values), self.messages.clears, kept, rewriting.kept, rewriting.originals
+            len(self._values), self.messages.clears, kept, rewriting.kept, rewriting.fingerprints
         )
         return edit, fresh
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
-        encode, appended, originals = self._codec.encode, edit.appended, edit.originals
+        encode, appended, fingerprints = self._codec.encode, edit.appended, edit.fingerprints
         values = cast("list[object]", fresh)  # an app may append what is no dict
         try:
             for at, message in enumerate(values, len(edit.values)):
                 appended.append(encode(message, f"messages[{at}]"))
-                originals.append(original_of(message))
+                fingerprints.append(fingerprint_of(message))
         except UnsupportedValue as error:
             refused.append(error)
             fresh = fresh[: len(appended)]

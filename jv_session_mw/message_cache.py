@@ -5,8 +5,8 @@ from time import monotonic
 from typing import Final, cast
 
 from jv_session_mw.codec import Codec
+from jv_session_mw.fingerprints import Fingerprint, flat_copy_of, value_of
 from jv_session_mw.messages import Message
-from jv_session_mw.originals import Original, copy_of, flat_of
 from jv_session_mw.stretch import Stretch
 
 MAX_BYTES: Final = 32 * 2**20
@@ -45,55 +45,55 @@ class MessageCache:
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._clock = clock
-        self._earlier: dict[bytes, Original | None] = {}
-        self._recent: dict[bytes, Original | None] = {}
+        self._earlier: dict[bytes, Fingerprint | None] = {}
+        self._recent: dict[bytes, Fingerprint | None] = {}
         self._bytes = 0
         self._due = clock() + seconds
 
-    def read(self, stretch: Stretch) -> tuple[list[Message], list[Original | None]]:
-        """Return the messages of *stretch*, and what they are, None where nobody knows that yet.
+    def read(self, stretch: Stretch) -> tuple[list[Message], list[Fingerprint | None]]:
+        """Return the messages of *stretch* and the fingerprint of each; None while that is unknown.
 
         Raises `UnreadableConversation`, which names the message.
         """
         self._forget_old()
         recent, known = self._recent, True
-        messages, originals = list[object](), list[Original | None]()
+        messages, fingerprints = list[object](), list[Fingerprint | None]()
         for data in stretch.values:
             flat = recent.get(data)
             if flat is None:
                 flat = self._found_earlier(data)
-            originals.append(flat)
+            fingerprints.append(flat)
             if flat is None:
                 known = False
                 messages.append(None)
             else:
-                messages.append(copy_of(flat))
+                messages.append(value_of(flat))
         if not known:
-            self._decode(stretch, messages, originals)
-        return cast("list[Message]", messages), originals
+            self._decode(stretch, messages, fingerprints)
+        return cast("list[Message]", messages), fingerprints
 
     def _decode(
-        self, stretch: Stretch, messages: list[object], originals: list[Original | None]
+        self, stretch: Stretch, messages: list[object], fingerprints: list[Fingerprint | None]
     ) -> None:
         """Put in what is not known of *stretch*."""
         numbers, values = stretch.numbers, stretch.values
-        places = [at for at, flat in enumerate(originals) if flat is None]
+        places = [at for at, flat in enumerate(fingerprints) if flat is None]
         decoded = self._codec.decode_all(
             [values[at] for at in places], lambda at: f"message {numbers[places[at]]}"
         )
         for place, at in enumerate(places):
             data, messages[at] = values[at], decoded[place]
             if data in self._recent or data in self._earlier:
-                originals[at] = flat_of(decoded[place])
-            self._keep(data, originals[at])
+                fingerprints[at] = flat_copy_of(decoded[place])
+            self._keep(data, fingerprints[at])
 
-    def _found_earlier(self, data: bytes) -> Original | None:
+    def _found_earlier(self, data: bytes) -> Fingerprint | None:
         flat = self._earlier.get(data)
         if flat is not None:
             self._keep(data, flat)
         return flat
 
-    def _keep(self, data: bytes, flat: Original | None) -> None:
+    def _keep(self, data: bytes, flat: Fingerprint | None) -> None:
         """Note that *data* has come, and what it is if that is known."""
         if flat is None and data in self._recent:
             return
@@ -118,7 +118,7 @@ class MessageCache:
         self._bytes, self._due = 0, self._clock() + self._seconds
 
 
-def _size_of(data: bytes, flat: Original | None) -> int:
+def _size_of(data: bytes, flat: Fingerprint | None) -> int:
     """Return the bytes that both take at most."""
     if flat is None:
         return len(data) + OVERHEAD_BYTES

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Self, SupportsIndex, TypeAlias, cast, overload
 
 from jv_session_mw.errors import ConversationNotLoaded, UnsupportedEdit
-from jv_session_mw.originals import Original, fill_in
+from jv_session_mw.fingerprints import Fingerprint, fill_in
 
 Message: TypeAlias = dict[str, Any]
 
@@ -30,17 +30,17 @@ class Messages(list[Message]):
     `await messages.older()` brings them in.
     """
 
-    __slots__ = ("_source", "clears", "originals", "unlooked", "unseen")
+    __slots__ = ("_source", "clears", "fingerprints", "unlooked", "unseen")
 
     def __init__(
         self,
         messages: list[Message],
-        originals: list[Original | None],
+        fingerprints: list[Fingerprint | None],
         unseen: int,
         source: "weakref.ref[Source]",
     ) -> None:
         self.extend(messages)
-        self.originals = originals
+        self.fingerprints = fingerprints
         self.unseen = unseen
         self.clears = 0
         self.unlooked = len(messages)
@@ -89,7 +89,7 @@ class Messages(list[Message]):
         if self.unlooked:
             first = min(self.unlooked, _first(index, len(self)))
             looked_at = super().__getitem__(slice(first, self.unlooked))
-            fill_in(self.originals, cast("list[object]", looked_at), first)
+            fill_in(self.fingerprints, cast("list[object]", looked_at), first)
             self.unlooked = first
 
     def __iter__(self) -> Iterator[Message]:

@@ -3,8 +3,8 @@
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec
 from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
+from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
 from jv_session_mw.messages import NO_REORDER, Message
-from jv_session_mw.originals import Original, is_as, original_of
 
 
 class Rewriting:
@@ -12,12 +12,21 @@ class Rewriting:
 
     Messages are told apart by identity, so that one which was changed in place is a change and not
     a removal and an addition. What is found goes into *changes*; `numbers`, `stored` and `kept`
-    are the entries that stay, with their messages, and `originals` what those are as stored.
+    are the entries that stay, with their messages and `fingerprints`.
     """
 
     __slots__ = (
-        "_changes", "_codec", "_entries", "_originals", "_passed", "_values", "kept", "numbers",
-        "originals", "refused", "stored",
+        "_changes",
+        "_codec",
+        "_entries",
+        "_fingerprints",
+        "_passed",
+        "_values",
+        "fingerprints",
+        "kept",
+        "numbers",
+        "refused",
+        "stored",
     )  # fmt: skip
 
     def __init__(
@@ -25,19 +34,19 @@ class Rewriting:
         codec: Codec,
         entries: list[tuple[int, bytes]],
         values: list[Message],
-        originals: list[Original | None],
+        fingerprints: list[Fingerprint | None],
         changes: Changes,
     ) -> None:
         self._codec = codec
         self._entries = entries
         self._values = values
-        self._originals = originals
+        self._fingerprints = fingerprints
         self._changes = changes
         self._passed: set[int] = set()
         self.numbers: list[int] = []
         self.stored: list[bytes] = []
         self.kept: list[Message] = []
-        self.originals: list[Original | None] = []
+        self.fingerprints: list[Fingerprint | None] = []
         self.refused: list[SessionError] = []
 
     def walk(self, messages: list[Message]) -> list[Message]:
@@ -79,10 +88,13 @@ class Rewriting:
     def _keep(self, index: int, message: Message) -> None:
         """Keep the place of an entry for what is its message now."""
         number, stored = self._entries[index]
-        now, original = stored, self._originals[index]
-        if not is_as(message, original):
+        now, fingerprint = stored, self._fingerprints[index]
+        if not matches(message, fingerprint):
             try:
-                now, original = self._written(message, stored, original), original_of(message)
+                now, fingerprint = (
+                    self._written(message, stored, fingerprint),
+                    fingerprint_of(message),
+                )
             except UnsupportedValue as error:
                 self.refused.append(error)
                 message = self._values[index]
@@ -91,17 +103,17 @@ class Rewriting:
         self.numbers.append(number)
         self.stored.append(now)
         self.kept.append(message)
-        self.originals.append(original)
+        self.fingerprints.append(fingerprint)
 
-    def _written(self, message: Message, stored: bytes, original: Original | None) -> bytes:
+    def _written(self, message: Message, stored: bytes, fingerprint: Fingerprint | None) -> bytes:
         """Return what is to be stored for *message*: *stored* itself if that holds it already."""
         codec, where = self._codec, f"messages[{len(self.kept)}]"
-        if original is None and codec.unchanged(message, stored):
+        if fingerprint is None and codec.unchanged(message, stored):
             return stored
         data = codec.encode(message, where)
         if data == stored:
             return stored
-        if original is not None:  # and *message* is not as that
+        if fingerprint is not None:  # which *message* does not match
             return data
         # One value may have been written by another encoder's rules.
         same = data == codec.encode(codec.decode(stored, where), where)

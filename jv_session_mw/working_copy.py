@@ -14,7 +14,7 @@ from jv_session_mw.errors import (
     UnsupportedEdit,
     UnsupportedValue,
 )
-from jv_session_mw.fields import Fields, Originals
+from jv_session_mw.fields import Fields, Fingerprints
 from jv_session_mw.log import Log, LogEdit, stored_by
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
@@ -34,7 +34,7 @@ class Delta(Struct):
 
     changes: Changes
     log: LogEdit | None
-    state: Originals | None
+    state: Fingerprints | None
     refused: list[SessionError]
 
 

@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
         "health",
         "inflight",
         "backends.base",
-        "originals",
+        "fingerprints",
     },
     {"backends"},
     {"tracking"},

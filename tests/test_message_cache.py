@@ -13,9 +13,9 @@ from jv_session_mw import UnreadableConversation
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import JsonCodec
+from jv_session_mw.fingerprints import matches
 from jv_session_mw.message_cache import MAX_BYTES, SECONDS, MessageCache
 from jv_session_mw.messages import Source
-from jv_session_mw.originals import is_as
 from jv_session_mw.state import state_kind
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.working_copy import WorkingCopy
@@ -78,9 +78,9 @@ def test_a_message_that_has_come_twice_is_not_decoded_again(
 ) -> None:
     cache = MessageCache(codec)
     for _ in range(4):
-        messages, originals = cache.read(stored(message))
+        messages, fingerprints = cache.read(stored(message))
         assert messages == [message]
-        assert originals == [None] or is_as(messages[0], originals[0])
+        assert fingerprints == [None] or matches(messages[0], fingerprints[0])
     assert codec.decoded == 2
 
 
@@ -90,10 +90,10 @@ def test_what_could_be_changed_inside_or_is_not_plain_is_decoded_each_time(
 ) -> None:
     cache = warmed(codec, say(1))
     for count in (1, 2, 3):
-        messages, originals = cache.read(stored(say(1), message))
+        messages, fingerprints = cache.read(stored(say(1), message))
         assert messages == [say(1), message]
-        assert is_as(messages[0], originals[0])
-        assert originals[1] is None
+        assert matches(messages[0], fingerprints[0])
+        assert fingerprints[1] is None
         assert codec.decoded == count
 
 
@@ -112,9 +112,14 @@ def test_what_one_reader_does_to_a_message_no_other_one_sees(
 
 def test_only_what_is_new_is_decoded(codec: CountingCodec) -> None:
     cache = warmed(codec, say(1), say(2))
-    messages, originals = cache.read(stored(say(0), say(1), say(2), say(3)))
+    messages, fingerprints = cache.read(stored(say(0), say(1), say(2), say(3)))
     assert messages == [say(0), say(1), say(2), say(3)]
-    assert [is_as(messages[at], originals[at]) for at in range(4)] == [False, True, True, False]
+    assert [matches(messages[at], fingerprints[at]) for at in range(4)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
     assert codec.decoded == 2
 
 

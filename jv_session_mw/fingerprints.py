@@ -1,0 +1,118 @@
+"""Fingerprints of plain values: has a value changed since it was read? Without encoding it."""
+
+import marshal
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
+
+import msgspec
+
+# A text or a number is its own fingerprint, since it cannot change. That of a dict of such values
+# is a copy, that of any other plain value its marshalled bytes. Callers only pass them on.
+Fingerprint: TypeAlias = object
+Flat: TypeAlias = dict[object, object]
+
+_SCALARS: Final = frozenset({bool, int, float, str})
+_PARTS: Final = _SCALARS | {type(None), bytes}
+
+# From version 3 on the bytes depend on who else holds the values.
+VERSION: Final = 2
+_dumps: Final = cast("Callable[[object, int], bytes]", marshal.dumps)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def fingerprint_of(value: object) -> Fingerprint | None:
+    """Return the fingerprint of *value* as it is now.
+
+    None unless *value* is plain through and through: built-in types alone, and nothing that JSON
+    cannot express.
+    """
+    flat = flat_copy_of(value)
+    return _bytes_of(value) if flat is None else flat
+
+
+def flat_copy_of(value: object) -> Fingerprint | None:
+    """Return the fingerprint of a *value* that holds no list or dict; None for any other."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is not dict:
+        return None
+    copy = cast("Flat", value).copy()
+    return copy if _is_flat(copy) else None
+
+
+def value_of(flat: Fingerprint) -> object:
+    """Return a new value equal to the one that `flat_copy_of` was given."""
+    return cast("Flat", flat).copy() if isinstance(flat, dict) else flat
+
+
+def fill_in(fingerprints: list[Fingerprint | None], values: list[object], first: int = 0) -> None:
+    """Take the missing fingerprints of *values*, the first of which has its place at *first*."""
+    for at, value in enumerate(values, first):
+        if fingerprints[at] is None:
+            fingerprints[at] = fingerprint_of(value)
+
+
+def all_match(values: list[object], fingerprints: list[Fingerprint | None]) -> bool:
+    """Return whether each value matches the fingerprint in its place."""
+    for value, fingerprint in zip(values, fingerprints):
+        if not matches(value, fingerprint):
+            return False
+    return True
+
+
+def matches(value: object, fingerprint: Fingerprint | None) -> bool:
+    """Return whether *value* is still what its *fingerprint* was taken of; False if there is none.
+
+    This tells 1 from True and 1.0, a list from a tuple, and one order of keys from another, at a
+    fraction of what encoding costs.
+    """
+    if isinstance(fingerprint, dict):
+        # A copy, since a thread of the app may be changing it.
+        return type(value) is dict and _flat_matches(
+            cast("Flat", value).copy(), cast("Flat", fingerprint)
+        )
+    if isinstance(fingerprint, bytes):
+        return _bytes_of(value) == fingerprint
+    return fingerprint is not None and _part_matches(value, fingerprint)
+
+
+def _is_flat(value: Flat) -> bool:
+    for name, part in value.items():
+        if type(name) is not str or type(part) not in _PARTS:
+            return False
+    return True
+
+
+def _flat_matches(value: Flat, fingerprint: Flat) -> bool:
+    if len(value) != len(fingerprint):
+        return False
+    for name, here in zip(fingerprint, value):
+        if here is not name and not (isinstance(here, str) and here == name):
+            return False
+        now, part = value[name], fingerprint[name]
+        if now is not part and not _part_matches(now, part):
+            return False
+    return True
+
+
+def _part_matches(now: object, part: object) -> bool:
+    if now is part:
+        return True
+    kind = type(now)
+    if kind is not type(part):
+        return False
+    return repr(now) == repr(part) if kind is float else now == part  # 0.0 is not -0.0
+
+
+def _bytes_of(value: object) -> bytes | None:
+    """Return bytes that are equal for equal values of the same types, and for no others.
+
+    JSON is tried first, since `marshal` follows a value that contains itself along every branch
+    without end, even after it has met something that it cannot write.
+    """
+    try:
+        _encode(value)
+        return _dumps(value, VERSION)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None
