@@ -53,6 +53,20 @@ class Codec(Protocol):
         ...
 
 
+def encoded_anew(codec: Codec, value: object, stored: bytes, where: str) -> bytes:
+    """Return the bytes to store for *value*: *stored* itself if that holds it already.
+
+    The bytes alone do not tell: a codec that encrypts writes others each time, and *stored* may be
+    by another encoder's rules.
+    """
+    if codec.unchanged(value, stored):
+        return stored
+    data = codec.encode(value, where)
+    if data == stored or data == codec.encode(codec.decode(stored, where), where):
+        return stored
+    return data
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class JsonCodec:
     """JSON (RFC 8259) that refuses what it would change, and keeps date and number types.

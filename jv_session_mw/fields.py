@@ -3,7 +3,7 @@
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from jv_session_mw.changes import Changes, Put
-from jv_session_mw.codec import Codec
+from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
 from jv_session_mw.state import StateKind
@@ -106,15 +106,15 @@ class Fields(Generic[S]):
         """Add *value* as what *given* names; where it is not plain, after a closer look."""
         name = checked_name(given)
         where = f"state.{name}"
-        data, now = self._codec.encode(value, where), fingerprint_of(value)
+        now = fingerprint_of(value)
         seen = self._seen.get(name) if now is None or before is None else None
-        if seen is None or not self._same(data, seen, where):
+        if seen is None:
+            data = self._codec.encode(value, where)
+        else:
+            data = encoded_anew(self._codec, value, seen, where)
+        if data is not seen:
             changes.fields[name] = Put(data, self._stored.get(name))
         return now
-
-    def _same(self, data: bytes, seen: bytes, where: str) -> bool:
-        """Whether both hold one value, though perhaps written by another encoder's rules."""
-        return data == seen or data == self._codec.encode(self._codec.decode(seen, where), where)
 
     def _encoded(self, values: dict[object, object]) -> dict[str, bytes]:
         """Encode what is not plain, to be compared by its bytes."""

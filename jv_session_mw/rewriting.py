@@ -1,7 +1,7 @@
 """What became of a log to which more was done than to append."""
 
 from jv_session_mw.changes import Changes, Put
-from jv_session_mw.codec import Codec
+from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
 from jv_session_mw.messages import NO_REORDER, Message
@@ -107,14 +107,8 @@ class Rewriting:
 
     def _written(self, message: Message, stored: bytes, fingerprint: Fingerprint | None) -> bytes:
         """Return what is to be stored for *message*: *stored* itself if that holds it already."""
-        codec, where = self._codec, f"messages[{len(self.kept)}]"
-        if fingerprint is None and codec.unchanged(message, stored):
-            return stored
-        data = codec.encode(message, where)
-        if data == stored:
-            return stored
-        if fingerprint is not None:  # which *message* does not match
-            return data
-        # One value may have been written by another encoder's rules.
-        same = data == codec.encode(codec.decode(stored, where), where)
-        return stored if same else data
+        where = f"messages[{len(self.kept)}]"
+        if fingerprint is None:  # so nobody knows yet whether it has changed
+            return encoded_anew(self._codec, message, stored, where)
+        data = self._codec.encode(message, where)
+        return stored if data == stored else data
