@@ -2,8 +2,9 @@
 
 from typing import Any, cast
 
-from jv_session_mw.changes import Changes, Put, Snapshot, new_commit_id
+from jv_session_mw.changes import Changes, Snapshot
 from jv_session_mw.codec import Codec
+from jv_session_mw.difference import difference
 from jv_session_mw.tagging import checked_name
 
 
@@ -35,30 +36,18 @@ class PlainView:
         Raises `UnsupportedValue`, and `UnreadableConversation` for what is stored.
         """
         self.read(stored)  # what cannot be read is not to be written over
-        changes = Changes(
-            new_commit_id(), stored.version, revive=stored.deleted, birth=stored.birth
-        )
-        fields = dict(value)
-        log = fields.get(self._messages_key)
+        key, rest = self._messages_key, dict(value)
+        log = rest.get(key)
         if isinstance(log, list) and log:
-            del fields[self._messages_key]
+            del rest[key]
         else:
             log = []
-        for name, item in fields.items():
-            checked_name(name)
-            data, base = self._codec.encode(item, f"state.{name}"), stored.fields.get(name)
-            if data != base:
-                changes.fields[name] = Put(data, base)
-        changes.removed = {name: data for name, data in stored.fields.items() if name not in fields}
-        self._compare_log(stored, cast("list[object]", log), changes)
+        fields = {
+            checked_name(name): self._codec.encode(item, f"state.{name}")
+            for name, item in rest.items()
+        }
+        items = enumerate(cast("list[object]", log))
+        messages = [self._codec.encode(item, f"{key}[{at}]") for at, item in items]
+        changes = difference(stored, fields, messages)
+        changes.revive = stored.deleted
         return changes
-
-    def _compare_log(self, stored: Snapshot, log: list[object], changes: Changes) -> None:
-        name = self._messages_key
-        wanted = [self._codec.encode(item, f"{name}[{at}]") for at, item in enumerate(log)]
-        held = list(stored.messages.values)
-        if wanted[: len(held)] == held:
-            changes.appended = wanted[len(held) :]
-            return
-        changes.cleared = stored.messages.numbers[-1]
-        changes.appended = wanted

@@ -1,8 +1,9 @@
 """A whole conversation from one id to another, as raw bytes."""
 
-from jv_session_mw.changes import MISSING, Changes, Put, Snapshot, new_commit_id
+from jv_session_mw.changes import MISSING
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
+from jv_session_mw.difference import difference
 from jv_session_mw.errors import ConversationGone, StoreUnavailable
 
 
@@ -22,25 +23,11 @@ async def move(old: Channel, new: Channel, seconds: float) -> None:
             if moved.version:
                 await new.delete(Deadline(seconds))
             raise ConversationGone
-        outcome = await new.commit(_difference(moved, whole), Deadline(seconds))
+        outcome = await new.commit(
+            difference(moved, whole.fields, whole.messages.values), Deadline(seconds)
+        )
         if outcome.fallback and not whole.fallback:
             raise StoreUnavailable("the store went away meanwhile", reason=outcome.fallback)
         if await old.retire(whole, Deadline(seconds)):
             return
         moved = await new.load_whole(Deadline(seconds))
-
-
-def _difference(moved: Snapshot, whole: Snapshot) -> Changes:
-    """Return what makes *whole* of what has *moved* so far."""
-    changes = Changes(new_commit_id(), moved.version, birth=moved.birth)
-    before, now = moved.fields, whole.fields
-    changes.fields = {
-        name: Put(data, before.get(name)) for name, data in now.items() if before.get(name) != data
-    }
-    changes.removed = {name: data for name, data in before.items() if name not in now}
-    held, wanted = list(moved.messages.values), list(whole.messages.values)
-    if wanted[: len(held)] == held:
-        changes.appended = wanted[len(held) :]
-    else:
-        changes.cleared, changes.appended = moved.messages.numbers[-1], wanted
-    return changes
