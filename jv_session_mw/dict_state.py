@@ -13,11 +13,11 @@ class DictKind:
     def build(self, values: dict[str, object]) -> dict[str, object]:
         return values
 
-    def explode(self, state: dict[str, object]) -> dict[str, object]:
+    def dump(self, state: dict[str, object]) -> dict[str, object]:
         return dict(state)  # a thread of the app may be at it
 
     def value(self, state: dict[str, object], name: str) -> object:
         return state.get(name)
 
-    def explode_field(self, state: dict[str, object], name: str) -> object:
+    def dump_field(self, state: dict[str, object], name: str) -> object:
         return state.get(name)

@@ -30,14 +30,14 @@ class Fields(Generic[S]):
         values = codec.decode_all(list(stored.values()), lambda at: f"state.{list(stored)[at]}")
         self.state = kind.build({name: values[at] for at, name in enumerate(stored)})
         # A typed object fills in defaults and converts: what it says of itself is the base.
-        now = _named(kind.explode(self.state))
+        now = _named(kind.dump(self.state))
         self._fingerprints = {name: fingerprint_of(value) for name, value in now.items()}
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
         """Say, at next to no cost, that the state surely is as it was; in doubt, False."""
         try:
-            values = _named(self._kind.explode(self.state))
+            values = _named(self._kind.dump(self.state))
         except UnsupportedValue:
             return False
         if len(values) != len(self._fingerprints):
@@ -51,10 +51,10 @@ class Fields(Generic[S]):
         """Write into *changes* what was done to the state, and return what it is now."""
         names, before = self._kind.names, self._fingerprints
         try:
-            values = _named(self._kind.explode(self.state))
+            values = _named(self._kind.dump(self.state))
             unfit = frozenset[object]()
         except UnsupportedValue:
-            values = self._exploded_one_by_one(refused)
+            values = self._dumped_one_by_one(refused)
             unfit = frozenset[object](name for name in names or () if name not in values)
         now = {name: was for name, was in before.items() if name in values or name in unfit}
         for name, value in values.items():
@@ -87,12 +87,12 @@ class Fields(Generic[S]):
         else:
             self._seen |= {name: put.value for name, put in changes.fields.items()}
 
-    def _exploded_one_by_one(self, refused: list[SessionError]) -> dict[object, object]:
+    def _dumped_one_by_one(self, refused: list[SessionError]) -> dict[object, object]:
         """Return what can be of the state, and refuse the rest of it by name."""
         values: dict[object, object] = {}
         for name in sorted(self._kind.names or ()):
             try:
-                values[name] = self._kind.explode_field(self.state, name)
+                values[name] = self._kind.dump_field(self.state, name)
             except UnsupportedValue as error:
                 refused.append(error)
         return values

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
 from jv_session_mw.dict_state import DictKind
 from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
+from jv_session_mw.pydantic_state import Model, ModelKind
 
 S = TypeVar("S")
 
@@ -32,16 +33,16 @@ class StateKind(Protocol[S]):
         """Return the state, or raise `UnreadableConversation` when the values do not fit."""
         ...
 
-    def explode(self, state: S) -> dict[str, object]:
-        """Return the named values, or raise `UnsupportedValue`."""
+    def dump(self, state: S) -> dict[str, object]:
+        """Return the values to store by their names, or raise `UnsupportedValue`."""
+        ...
+
+    def dump_field(self, state: S, name: str) -> object:
+        """Return the value to store for one field, or raise `UnsupportedValue` for it."""
         ...
 
     def value(self, state: S, name: str) -> object:
-        """Return the value of the field *name* as the state itself has it."""
-        ...
-
-    def explode_field(self, state: S, name: str) -> object:
-        """Return the value of one field as `explode` does, or raise `UnsupportedValue` for it."""
+        """Return the value of the field *name* as the app sees it."""
         ...
 
 
@@ -54,7 +55,7 @@ def state_kind(state_type: type[S]) -> StateKind[S]:
         return cast("StateKind[S]", DictKind())
     kind = _typed(state_type)
     try:
-        kind.explode(state_type())
+        kind.dump(state_type())
         kind.build({})
     except (UnsupportedValue, UnreadableConversation) as error:
         raise ConfigurationError(
@@ -73,147 +74,74 @@ def state_kind(state_type: type[S]) -> StateKind[S]:
     return kind
 
 
-class StructKind(Generic[S]):
-    """A `msgspec.Struct`; *attributes* are its fields by the names that they are stored under.
+def _typed(state_type: type[S]) -> StateKind[S]:
+    if not isinstance(state_type, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"state_type={state_type!r} is not a class")
+    if issubclass(state_type, msgspec.Struct):
+        fields, config = msgspec.structs.fields(state_type), state_type.__struct_config__
+        return ConvertedKind(
+            state_type,
+            {field.encode_name: field.name for field in fields},
+            is_whole=config.tag is None and not config.omit_defaults,
+        )
+    if dataclasses.is_dataclass(state_type):
+        names = [field.name for field in dataclasses.fields(state_type)]
+        # Not as a whole: its defaults may live on the class.
+        return ConvertedKind(state_type, {name: name for name in names}, is_whole=False)
+    model_fields: object = getattr(state_type, "model_fields", None)
+    if isinstance(model_fields, dict):
+        model_config: Mapping[str, object] = getattr(state_type, "model_config", {})
+        if model_config.get("extra") == "allow":
+            raise ConfigurationError(
+                f"state_type={state_type.__qualname__} allows extra fields, which have no type to "
+                'come back as: declare them, or leave extra="allow" out'
+            )
+        names_of_model = frozenset(cast("dict[str, object]", model_fields))
+        return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names_of_model))
+    raise ConfigurationError(
+        f"state_type={state_type.__qualname__} is not supported: "
+        "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
+    )
 
-    Written as a whole, one of a type that has a tag or omits defaults has more fields or fewer.
+
+class ConvertedKind(Generic[S]):
+    """A `msgspec.Struct` or a dataclass, both of which msgspec converts.
+
+    *attributes* are its fields by the names that they are stored under. *is_whole* says that
+    msgspec gives these and no others when it is asked for all at once, which is four times as fast.
     """
 
-    def __init__(self, state_type: type[S], attributes: Mapping[str, str]) -> None:
+    def __init__(
+        self, state_type: type[S], attributes: Mapping[str, str], *, is_whole: bool
+    ) -> None:
         self.names: frozenset[str] | None = frozenset(attributes)
         self.state_type = state_type
         self._attributes = attributes
-        config = cast("type[msgspec.Struct]", state_type).__struct_config__
-        self._is_whole = config.tag is None and not config.omit_defaults
+        self._is_whole = is_whole
 
     def build(self, values: dict[str, object]) -> S:
-        return _convert(values, self.state_type, self.names or frozenset())
+        known = {name: value for name, value in values.items() if name in self._attributes}
+        try:
+            return msgspec.convert(known, self.state_type, builtin_types=_KEPT, str_keys=True)
+        except msgspec.ValidationError as error:
+            reason = f"its fields do not fit {self.state_type.__qualname__} ({error})"
+            raise UnreadableConversation("state", reason) from error
 
-    def explode(self, state: S) -> dict[str, object]:
+    def dump(self, state: S) -> dict[str, object]:
         if self._is_whole:
-            return cast("dict[str, object]", _plain(state))
-        return {name: self.explode_field(state, name) for name in self._attributes}
+            return cast("dict[str, object]", _plain(state, "state"))
+        return {name: self.dump_field(state, name) for name in self._attributes}
+
+    def dump_field(self, state: S, name: str) -> object:
+        return _plain(self.value(state, name), f"state.{name}")
 
     def value(self, state: S, name: str) -> object:
         return getattr(state, self._attributes[name])
 
-    def explode_field(self, state: S, name: str) -> object:
-        return _plain(self.value(state, name), f"state.{name}")
 
-
-class DataclassKind(Generic[S]):
-    """A dataclass. Its defaults may live on the class, so each field is asked for by name."""
-
-    def __init__(self, state_type: type[S], names: frozenset[str]) -> None:
-        self.names: frozenset[str] | None = names
-        self.state_type = state_type
-        self._fields = sorted(names)
-
-    def build(self, values: dict[str, object]) -> S:
-        return _convert(values, self.state_type, self.names or frozenset())
-
-    def explode(self, state: S) -> dict[str, object]:
-        return {name: self.explode_field(state, name) for name in self._fields}
-
-    def value(self, state: S, name: str) -> object:
-        return getattr(state, name)
-
-    def explode_field(self, state: S, name: str) -> object:
-        return _plain(self.value(state, name), f"state.{name}")
-
-
-def _convert(values: dict[str, object], state_type: type[S], names: frozenset[str]) -> S:
-    known = {name: value for name, value in values.items() if name in names}
-    try:
-        return msgspec.convert(known, state_type, builtin_types=_KEPT, str_keys=True)
-    except msgspec.ValidationError as error:
-        reason = f"its fields do not fit {state_type.__qualname__} ({error})"
-        raise UnreadableConversation("state", reason) from error
-
-
-def _plain(value: object, where: str = "state") -> object:
+def _plain(value: object, where: str) -> object:
     try:
         plain: object = msgspec.to_builtins(value, builtin_types=_KEPT, str_keys=True)
     except (TypeError, RecursionError) as error:
         raise UnsupportedValue(where, str(error)) from error
     return plain
-
-
-class Model(Protocol):
-    """As much of a Pydantic model as is needed, so that Pydantic is not."""
-
-    @classmethod
-    def model_validate_json(cls, json_data: bytes, *, by_name: bool) -> Any: ...
-
-    def model_dump(
-        self,
-        *,
-        mode: str,
-        by_alias: bool,
-        round_trip: bool,
-        warnings: bool,
-        include: set[str] | None = None,
-    ) -> dict[str, object]: ...
-
-
-class ModelKind:
-    """A Pydantic model."""
-
-    def __init__(self, state_type: type[Model], names: frozenset[str]) -> None:
-        self.names: frozenset[str] | None = names
-        self.state_type = state_type
-
-    def build(self, values: dict[str, object]) -> Model:
-        known = {name: value for name, value in values.items() if name in (self.names or ())}
-        try:
-            # As JSON, so that a strict model takes back a date from the text that it was.
-            data = msgspec.json.encode(known)
-            return cast("Model", self.state_type.model_validate_json(data, by_name=True))
-        except ValueError as error:
-            # Pydantic's message shows the values, which have no place in a log.
-            reason = f"its fields do not fit {self.state_type.__qualname__}"
-            raise UnreadableConversation("state", reason) from error
-
-    def explode(self, state: Model) -> dict[str, object]:
-        dumped = _dumped(state, None, "state")
-        return {name: value for name, value in dumped.items() if name in (self.names or ())}
-
-    def value(self, state: Model, name: str) -> object:
-        return getattr(state, name)
-
-    def explode_field(self, state: Model, name: str) -> object:
-        return _dumped(state, {name}, f"state.{name}").get(name)
-
-
-def _dumped(state: Model, include: set[str] | None, where: str) -> dict[str, object]:
-    try:
-        return state.model_dump(
-            mode="json", by_alias=False, round_trip=True, warnings=False, include=include
-        )
-    except ValueError as error:  # PydanticSerializationError is one
-        raise UnsupportedValue(where, str(error)) from error
-
-
-def _typed(state_type: type[S]) -> StateKind[S]:
-    if not isinstance(state_type, type):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"state_type={state_type!r} is not a class")
-    if issubclass(state_type, msgspec.Struct):
-        fields = msgspec.structs.fields(state_type)
-        return StructKind(state_type, {field.encode_name: field.name for field in fields})
-    if dataclasses.is_dataclass(state_type):
-        names = frozenset(field.name for field in dataclasses.fields(state_type))
-        return DataclassKind(state_type, names)
-    model_fields: object = getattr(state_type, "model_fields", None)
-    if isinstance(model_fields, dict):
-        config: Mapping[str, object] = getattr(state_type, "model_config", {})
-        if config.get("extra") == "allow":
-            raise ConfigurationError(
-                f"state_type={state_type.__qualname__} allows extra fields, which have no type to "
-                'come back as: declare them, or leave extra="allow" out'
-            )
-        names = frozenset(cast("dict[str, object]", model_fields))
-        return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names))
-    raise ConfigurationError(
-        f"state_type={state_type.__qualname__} is not supported: "
-        "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
-    )

@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
         "terms",
         "state",
         "dict_state",
+        "pydantic_state",
         "plain",
         "reply",
         "channel",
