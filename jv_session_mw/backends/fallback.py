@@ -137,7 +137,7 @@ class FallbackBackend:
             return replace(self._keep(key, changes), fallback=KEPT)
         asked = changes
         if self.replay is not None:
-            changes = self.replay.journal.translated(changes)
+            changes = self.replay.journal.for_store(changes)
         deleted = self.copies.deleted_until(key)
         try:
             outcome = await self._primary.commit(key, changes, timeout)

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from jv_session_mw.backends.breaker import Backoff
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
-from jv_session_mw.backends.journal import Entry, Journal, Numbering, Record
+from jv_session_mw.backends.journal import Journal, JournaledCommit, Record
 from jv_session_mw.backends.memory import Memory
+from jv_session_mw.backends.numbering import Numbering
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, new_commit_id
 from jv_session_mw.errors import StoreError, StoreUnavailable
 
@@ -60,7 +61,7 @@ class Replay:
         record = self.journal.find(key)
         if record is None:
             record = self.journal.begin(key, held, outcome.birth)
-        elif outcome.birth != record.numbering.here:  # deleted or forgotten, and begun anew
+        elif outcome.birth != record.numbering.memory_birth:  # deleted or forgotten, and begun anew
             record.numbering = Numbering(outcome.birth, "", 0)
         self.journal.add(key, record, changes, outcome)
         self._bound()
@@ -86,8 +87,8 @@ class Replay:
 
         They may rest on the store, or on what memory had kept in an earlier outage.
         """
-        record, changes = self.journal.find(key), self.journal.translated(changes)
-        return changes if record is None else record.numbering.taken_in(changes)
+        record, changes = self.journal.find(key), self.journal.for_store(changes)
+        return changes if record is None else record.numbering.for_memory(changes)
 
     def start(self) -> None:
         """See to it that a task replays what is written down, for as long as there is anything."""
@@ -149,7 +150,7 @@ class Replay:
                 if record.deleted:
                     await self._primary.delete(key, self._timeout)
                     record.deleted = False
-                elif record.entries:
+                elif record.commits:
                     await self._replay_oldest(key, record)
                 else:
                     await self._hand_back(key, record)
@@ -163,15 +164,15 @@ class Replay:
     async def _hand_back(self, key: str, record: Record) -> None:
         """Let the store have the say again, unless there is more to replay by now."""
         stored = await self._primary.load(key, self._copies.window, self._timeout)
-        if self.journal.find(key) is record and not (record.deleted or record.entries):
+        if self.journal.find(key) is record and not (record.deleted or record.commits):
             self._finish(key)
             self._copies.loaded(key, stored)
 
     async def _replay_oldest(self, key: str, record: Record) -> None:
-        entry = record.entries[0]
-        changes = entry.numbering.translated(entry.changes)
+        commit = record.commits[0]
+        changes = commit.numbering.for_store(commit.changes)
         outcome = await self._primary.commit(key, changes, self._timeout)
-        if not self._is_oldest(key, record, entry):
+        if not self._is_oldest(key, record, commit):
             return  # deleted meanwhile
         if outcome.status == "gone":
             if changes.base_version:
@@ -183,17 +184,17 @@ class Replay:
             self._report(len(outcome.conflicts), f"{', '.join(outcome.conflicts)} collided")
         self.journal.take(record)
         if outcome.status == "committed":
-            entry.numbering.note(entry.numbers, outcome)
+            commit.numbering.note_replayed(commit.numbers, outcome)
             return
-        rest = _without(entry.changes, outcome.conflicts, entry.numbering)
+        rest = _without(commit.changes, outcome.conflicts, commit.numbering)
         if not rest.empty():
-            self.journal.put_first(record, rest, entry.numbers, entry.numbering)
+            self.journal.put_first(record, rest, commit.numbers, commit.numbering)
 
     async def _bring_back(self, key: str, record: Record) -> None:
         """Create anew what the store has lost; what was deleted there stays deleted."""
-        entry = record.entries[0]
+        commit = record.commits[0]
         stored = await self._primary.load(key, 1, self._timeout)
-        if not self._is_oldest(key, record, entry):
+        if not self._is_oldest(key, record, commit):
             return
         kept = self._kept.load(key, 0)
         if stored.deleted or stored.version or not kept.version:
@@ -205,12 +206,12 @@ class Replay:
         record.numbering.begin_anew()
         self.journal.put_first(record, whole, kept.messages.numbers, record.numbering)
 
-    def _is_oldest(self, key: str, record: Record, entry: Entry) -> bool:
+    def _is_oldest(self, key: str, record: Record, commit: JournaledCommit) -> bool:
         current = self.journal.find(key) is record and not record.deleted
-        return current and bool(record.entries) and record.entries[0] is entry
+        return current and bool(record.commits) and record.commits[0] is commit
 
     def _give_up(self, key: str, record: Record, why: str) -> None:
-        self._report(len(record.entries), why)
+        self._report(len(record.commits), why)
         self.journal.clear(record)
 
     def _finish(self, key: str) -> None:
@@ -219,7 +220,7 @@ class Replay:
 
     def _bound(self) -> None:
         for _, record in self.journal.overflow():
-            self._report(len(record.entries) + record.deleted, "the journal is full")
+            self._report(len(record.commits) + record.deleted, "the journal is full")
 
     def _report(self, count: int, why: str) -> None:
         """Count, and log at most one line a second: a client can make up ids without end."""
@@ -239,13 +240,14 @@ def _without(changes: Changes, conflicts: list[str], numbering: Numbering) -> Ch
     """Return *changes* less what collides, which is named as the store knows it."""
     collided = set(conflicts)
 
-    def stays(here: int) -> bool:
-        there = numbering.number_there(here) if changes.birth == numbering.here else here
-        return f"messages#{there}" not in collided
+    def stays(number: int) -> bool:
+        if changes.birth == numbering.memory_birth:
+            return f"messages#{numbering.store_number(number)}" not in collided
+        return f"messages#{number}" not in collided
 
     return replace(
         changes,
         fields={name: put for name, put in changes.fields.items() if name not in collided},
         removed={name: base for name, base in changes.removed.items() if name not in collided},
-        replaced={here: put for here, put in changes.replaced.items() if stays(here)},
+        replaced={number: put for number, put in changes.replaced.items() if stays(number)},
     )

@@ -1,11 +1,10 @@
-"""The journal weighs what it holds, stays within its bounds, and translates what outlives it."""
+"""The journal weighs what it holds, and stays within its bounds."""
 
 import pytest
 
 from jv_session_mw.backends import journal as journals
-from jv_session_mw.backends.entry import ELSEWHERE
-from jv_session_mw.backends.journal import Journal, Numbering
-from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
+from jv_session_mw.backends.journal import Journal
+from jv_session_mw.changes import Changes, Outcome, Snapshot
 
 MANY = 10**9
 
@@ -49,42 +48,11 @@ def test_numbers_of_finished_records_are_kept_within_bounds(
         written(journal, key, *[b"x"] * 4)
         record = journal.find(key)
         assert record is not None
-        record.numbering.here = f"here {key}"
-        record.numbering.note(range(1, 5), Outcome("committed", first_seq=11, birth="there"))
+        record.numbering.memory_birth = f"here {key}"
+        record.numbering.note_replayed(
+            range(1, 5), Outcome("committed", first_seq=11, birth="there")
+        )
         journal.finish(key)
     late = [Changes("late", 1, birth=f"here {key}") for key in "abc"]
-    births = [journal.translated(changes).birth for changes in late]
+    births = [journal.for_store(changes).birth for changes in late]
     assert births == ["here a", "there", "there"]
-
-
-def test_a_commit_is_translated_number_by_number() -> None:
-    ours = ELSEWHERE
-    numbering = Numbering("here", "there", 2, {ours + 3: 13, ours + 5: 15}, {ours + 1: 11})
-    puts = {number: Put(b"new") for number in (1, ours + 1, ours + 3, ours + 4)}
-    dropped = [2, ours + 5, ours + 6]
-    changes = Changes("id", 1, birth="here", replaced=puts, dropped=dropped, cleared=ours + 4)
-    there = numbering.translated(changes)
-    assert there.birth == "there"
-    assert list(there.replaced) == [1, 11, 13]
-    assert sorted(there.dropped) == [2, 11, 13, 15]
-    assert there.cleared == 2
-    changes.cleared = 7  # a number of the store: of what came to it after the outage
-    assert numbering.translated(changes).cleared == 7
-
-
-def test_a_commit_is_taken_in_number_by_number() -> None:
-    ours = ELSEWHERE
-    numbering = Numbering("here", "there", 2, {ours + 3: 13}, {ours + 1: 2})
-    stored = Changes("id", 1, birth="there", replaced={13: Put(b"new")}, dropped=[1, 2])
-    here = numbering.taken_in(stored)
-    assert (here.birth, list(here.replaced), here.dropped) == ("here", [ours + 3], [1, 2])
-    kept = Changes("id", 1, birth="here", replaced={ours + 3: Put(b"new")}, dropped=[ours + 1])
-    here = numbering.taken_in(kept)
-    assert (here.birth, list(here.replaced), here.dropped) == ("here", [ours + 3], [2])
-    foreign = Changes("id", 1, birth="another", dropped=[13])
-    assert numbering.taken_in(foreign) is foreign
-
-
-@pytest.mark.parametrize("changes", [Changes("id", 0), Changes("id", 1, birth="another")])
-def test_what_does_not_rest_on_memory_stays_as_it_is(changes: Changes) -> None:
-    assert Numbering("here", "there", 0).translated(changes) is changes
