@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from jv_session_mw import codec, ids
 from jv_session_mw.backends.redis.address import read_parts, read_url
-from jv_session_mw.backends.redis.batching import Patience
-from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
+from jv_session_mw.backends.redis.batching import Delivery
+from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
 from jv_session_mw.build import create_conversation_store
 from jv_session_mw.cli.findings import Finding, report
 from jv_session_mw.errors import StoreError, StoreUnavailable
@@ -34,7 +34,7 @@ ADVICE = {
 }
 
 ServerInfo = dict[str, str]
-PATIENCE = Patience(doubt=PATIENCE_SECONDS, end=PATIENCE_SECONDS)
+DELIVERY = Delivery(doubt_after=PATIENCE_SECONDS, give_up_after=PATIENCE_SECONDS)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ async def _round_trip() -> None:
 
 async def _info(connect: Connect) -> ServerInfo:
     """Return what one of the primaries says of itself."""
-    line = connect(PATIENCE)
+    line = connect(DELIVERY)
     try:
         primary, *_ = await line.primaries(PATIENCE_SECONDS)
         # INFO takes one section up to Redis 6.2, so all of them are asked for.
@@ -130,7 +130,7 @@ def _connect(settings: Settings) -> Connect:
         address = read_parts(
             settings.host, settings.port, settings.db, None, settings.password, tls=False
         )
-    return line_to(address, time_outs(PATIENCE_SECONDS, PATIENCE_SECONDS))
+    return connect_to(address, connection_options(PATIENCE_SECONDS, PATIENCE_SECONDS))
 
 
 def _shown(settings: Settings) -> str:

@@ -14,9 +14,9 @@ from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.memory_backend import MemoryBackend
 from jv_session_mw.backends.redis.address import read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.layout import redis_keys
-from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
+from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
 from jv_session_mw.changes import Changes, Outcome, Put, Rules, Snapshot
 from tests.servers import RedisServer
 
@@ -26,7 +26,7 @@ HASH, LOG, TOMBSTONE = redis_keys(PREFIX, KEY)
 TTL_MS = 60_000
 LAYOUT, VERSION, CREATED, NEXT, DIES, BIRTH, COMMIT = range(7)  # the words of the meta field
 TIMEOUT = 10.0
-PATIENCE = Patience(doubt=TIMEOUT, end=TIMEOUT)
+DELIVERY = Delivery(doubt_after=TIMEOUT, give_up_after=TIMEOUT)
 
 
 class Clock:
@@ -135,13 +135,13 @@ def redis_backend(
 ) -> RedisBackend:
     """Return a backend on *server* whose own time-outs are never what a test meets."""
     return RedisBackend(
-        connect(server.url), rules or Rules(TTL_MS), prefix=prefix, patience=PATIENCE
+        connect(server.url), rules or Rules(TTL_MS), prefix=prefix, delivery=DELIVERY
     )
 
 
 def connect(url: str) -> Connect:
     """Return what makes a line to *url* whose own time-outs are never what a test meets."""
-    return line_to(read_url(url), time_outs(TIMEOUT, TIMEOUT))
+    return connect_to(read_url(url), connection_options(TIMEOUT, TIMEOUT))
 
 
 def commit_id() -> str:
@@ -196,6 +196,6 @@ async def eventually(holds: Callable[[], bool]) -> None:
     raise AssertionError("it has not come to hold")
 
 
-def guarded(url: str, rules: Rules | None = None, patience: Patience = PATIENCE) -> GuardedBackend:
-    redis = RedisBackend(connect(url), rules or Rules(TTL_MS), prefix=PREFIX, patience=patience)
+def guarded(url: str, rules: Rules | None = None, delivery: Delivery = DELIVERY) -> GuardedBackend:
+    redis = RedisBackend(connect(url), rules or Rules(TTL_MS), prefix=PREFIX, delivery=delivery)
     return GuardedBackend(redis, consequence="memory serves")

@@ -3,11 +3,11 @@
 from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.replay import Replay
 from jv_session_mw.changes import Changes, Outcome, Rules, Snapshot
 from tests.backends.harness import (
-    PATIENCE,
+    DELIVERY,
     commit,
     eventually,
     guarded,
@@ -26,12 +26,13 @@ class Parted:
     """A process that can be parted from Redis, and another that Redis stays with."""
 
     def __init__(
-        self, server: RedisServer, proxy: Proxy, rules: Rules, patience: Patience = PATIENCE
+        self, server: RedisServer, proxy: Proxy, rules: Rules, delivery: Delivery = DELIVERY
     ) -> None:
         self.server = server
         self.proxy = proxy
-        self.guard = guarded(proxy.url, rules, patience)
-        self.here = FallbackBackend(self.guard, rules, window=WINDOW, replay_within=patience.end)
+        self.guard = guarded(proxy.url, rules, delivery)
+        within = delivery.give_up_after
+        self.here = FallbackBackend(self.guard, rules, window=WINDOW, replay_within=within)
         self.elsewhere: RedisBackend = redis_backend(server, rules)
 
     @property

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Rules, Snapshot
 from tests.backends.harness import (
     TIMEOUT,
@@ -34,7 +34,7 @@ async def test_a_replay_that_is_broken_off_applies_nothing_twice(
         return fault if left >= 0 else None
 
     async with Proxy(valkey.port, choose) as proxy:
-        parted = Parted(valkey, proxy, Rules(TTL_MS), Patience(doubt=0.1, end=0.2))
+        parted = Parted(valkey, proxy, Rules(TTL_MS), Delivery(doubt_after=0.1, give_up_after=0.2))
         await turn(parted, b"0")
         await parted.part()
         for at in range(1, 6):

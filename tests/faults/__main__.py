@@ -11,7 +11,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from jv_session_mw.backends.redis.batching import LANES
+from jv_session_mw.backends.redis.batching import PIPELINES
 from tests.conftest import new_server
 from tests.faults import endings, memory, scenarios, timing
 from tests.faults.scenarios import Verdict
@@ -135,7 +135,7 @@ class Suite:
         good = may_lose or not verdict.wrong
         grown = verdict.done.get("connections opened on the way", 0)
         text = f"{verdict.summary} ({time.monotonic() - started:.0f} s)"
-        self._tell(Finding(name, text, good and grown <= LANES))
+        self._tell(Finding(name, text, good and grown <= PIPELINES))
 
     def _tell_stored(self, name: str, stored: int, count: int) -> None:
         self._tell(Finding(name, f"{stored:,} of {count:,} stored", stored == count))

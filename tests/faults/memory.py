@@ -11,8 +11,8 @@ from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.redis.address import read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import Patience
-from jv_session_mw.backends.redis.topology import line_to, time_outs
+from jv_session_mw.backends.redis.batching import Delivery
+from jv_session_mw.backends.redis.topology import connect_to, connection_options
 from jv_session_mw.changes import Changes, Rules
 from jv_session_mw.cli.server import HOST, free_port
 
@@ -32,8 +32,8 @@ class Held(Struct):
 async def of_made_up_ids(count: int, *, replay: bool, length: int = 8_000) -> Held:
     """Write to *count* new conversations while nothing listens where Redis should be."""
     rules = Rules(HOUR_MS)
-    line = line_to(read_url(f"redis://{HOST}:{free_port()}"), time_outs(SOON, SOON))
-    redis = RedisBackend(line, rules, prefix="conv:", patience=Patience(SOON, SOON))
+    line = connect_to(read_url(f"redis://{HOST}:{free_port()}"), connection_options(SOON, SOON))
+    redis = RedisBackend(line, rules, prefix="conv:", delivery=Delivery(SOON, SOON))
     guard = GuardedBackend(redis, consequence="memory serves")
     backend = FallbackBackend(guard, rules, window=50, replay_within=SOON if replay else None)
     before = _resident()

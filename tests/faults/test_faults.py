@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jv_session_mw import RedisConversationStore
-from jv_session_mw.backends.redis.batching import LANES
+from jv_session_mw.backends.redis.batching import PIPELINES
 from tests.faults import controls, endings, memory, scenarios, timing
 from tests.faults.history import merged, violations
 from tests.faults.proxy import Fault, Proxy
@@ -35,8 +35,8 @@ async def test_cancelled_requests_see_nobody_elses_conversation_and_cost_no_conn
 ) -> None:
     verdict = await scenarios.cancelled(valkey, 2, requests=3_000)
     assert verdict.wrong == {}
-    # One for each lane that first opens then, as after a standstill; never one for each request.
-    assert verdict.done["connections opened on the way"] <= LANES
+    # One for each pipeline that opens then, as after a standstill; never one for each request.
+    assert verdict.done["connections opened on the way"] <= PIPELINES
 
 
 async def test_outages_are_replayed_without_a_loss(valkey: RedisServer) -> None:

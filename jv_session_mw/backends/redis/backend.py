@@ -8,7 +8,7 @@ from time import monotonic
 from typing import cast
 
 from jv_session_mw.backends.redis import scripts
-from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.batching import Batcher, Delivery
 from jv_session_mw.backends.redis.committing import head_of, outcome_of, values_of
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
@@ -48,12 +48,12 @@ class RedisBackend:
     """
 
     def __init__(
-        self, connect: Callable[[Patience], Line], rules: Rules, *, prefix: str, patience: Patience
+        self, connect: Callable[[Delivery], Line], rules: Rules, *, prefix: str, delivery: Delivery
     ) -> None:
         self._connect = connect
         self._tags = itertools.count(1)
         self._prefix = prefix
-        self._patience = patience
+        self._delivery = delivery
         self._ttl_ms = rules.ttl_ms
         self._rules = (
             f"{rules.ttl_ms} {rules.lifetime_ms} {rules.max_messages} {int(rules.reject)} {LAYOUT}"
@@ -73,7 +73,7 @@ class RedisBackend:
 
     async def ping(self, timeout: float) -> None:
         """Return when every primary answers, and has the replicas that a commit would wait for."""
-        replicas = self._patience.replicas
+        replicas = self._delivery.replicas
         if not replicas:
             await self._everywhere([("PING",)], timeout)
             return
@@ -177,5 +177,5 @@ class RedisBackend:
         line, loop = self._line, get_running_loop()
         if line is None or self._loop is not loop:
             self._loop = loop
-            line = self._line = self._connect(self._patience)
+            line = self._line = self._connect(self._delivery)
         return line

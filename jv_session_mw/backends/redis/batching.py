@@ -25,7 +25,7 @@ from jv_session_mw.backends.redis.wire import PlainWire, WatchedWire, Wire, is_w
 from jv_session_mw.errors import StoreUnavailable
 from jv_session_mw.lateness import lateness_of
 
-LANES = 4
+PIPELINES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
 TICK_SECONDS = 0.005
@@ -34,15 +34,16 @@ SECONDS_BETWEEN_REDIALS = 1.0
 WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.InvalidResponse})
 
 
-class Patience(NamedTuple):
-    """How long a connection may be silent, in seconds.
+class Delivery(NamedTuple):
+    """When a command counts as delivered, and when it goes out once more; times are in seconds.
 
-    After *doubt* its commands are sent over another one as well, and the first answer counts;
-    after *end* it is given up. *replicas* replicas must have a commit before it is answered.
+    The commands of a connection that is silent for *doubt_after* are sent over another one as
+    well, and the first answer counts. After *give_up_after* it is closed. A commit counts once
+    *replicas* replicas have it.
     """
 
-    doubt: float
-    end: float
+    doubt_after: float
+    give_up_after: float
     replicas: int = 0
 
 
@@ -51,18 +52,18 @@ class Batcher:
 
     A request waits on a future, never on the socket: cancelling it leaves the connection in
     order, and a command whose request has gone before it was sent is not sent at all. At most
-    `LANES` pipelines are under way; meanwhile the next one grows, up to `DEPTH` commands. One that
-    is silent for too long is doubted and makes room, as a connection may be dead where the server
-    is not.
+    `PIPELINES` are under way; meanwhile the next one grows, up to `DEPTH` commands. One that is
+    silent for too long is doubted and makes room, as a connection may be dead where the server is
+    not.
     """
 
-    def __init__(self, client: Redis, patience: Patience) -> None:
+    def __init__(self, client: Redis, delivery: Delivery) -> None:
         self._client = client
-        self._patience = patience
+        self._delivery = delivery
         self.loop = asyncio.get_running_loop()
         self._waiting: deque[Waiting] = deque()
         self._under_way: dict[Wire, list[Waiting]] = {}
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._pipelines: set[asyncio.Task[None]] = set()
         self._doubted: set[asyncio.Task[None]] = set()
         self._idle: list[Wire] = []
         self._redialed = -math.inf
@@ -90,24 +91,24 @@ class Batcher:
             if self._tick is None or timeout < TICK_SECONDS:
                 self._set_tick(min(timeout, TICK_SECONDS))
         if len(queue) > len(self._starting) * DEPTH:
-            self._open_lane()
+            self._open_pipeline()
         return reply
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits, and nothing is under way."""
-        return not (self._waiting or self._lanes)
+        return not (self._waiting or self._pipelines)
 
     async def close(self) -> None:
         """End what is under way; its requests see the store as unavailable."""
-        # First what waits: a lane that ends opens the next one while anything does.
+        # First what waits: a pipeline that ends opens the next one while anything does.
         _fail(self._waiting, redis_errors.ConnectionError("the store was closed"))
         self._waiting.clear()
-        lanes = list(self._lanes)
-        for lane in lanes:
-            lane.cancel()
-        if lanes:
-            await asyncio.wait(lanes)
+        pipelines = list(self._pipelines)
+        for pipeline in pipelines:
+            pipeline.cancel()
+        if pipelines:
+            await asyncio.wait(pipelines)
         for wire in self._idle:
             await wire.close()
         self._idle.clear()
@@ -150,28 +151,28 @@ class Batcher:
             else:
                 self._due = min(self._due, one.due)
 
-    def _open_lane(self) -> None:
-        """Open one more lane, if there may be one and more waits than those starting will take."""
+    def _open_pipeline(self) -> None:
+        """Open a pipeline, if there may be one more, and those that start do not take all."""
         if len(self._waiting) <= len(self._starting) * DEPTH:
             return
-        if len(self._lanes) - len(self._doubted) >= LANES:
+        if len(self._pipelines) - len(self._doubted) >= PIPELINES:
             return
-        lane = self.loop.create_task(self._drive(), context=self._waiting[0].context)
-        self._lanes.add(lane)
-        self._starting.add(lane)
-        lane.add_done_callback(self._close_lane)
+        pipeline = self.loop.create_task(self._drive(), context=self._waiting[0].context)
+        self._pipelines.add(pipeline)
+        self._starting.add(pipeline)
+        pipeline.add_done_callback(self._close_pipeline)
 
-    def _close_lane(self, lane: asyncio.Task[None]) -> None:
-        self._lanes.discard(lane)
-        self._starting.discard(lane)
-        self._doubted.discard(lane)
+    def _close_pipeline(self, pipeline: asyncio.Task[None]) -> None:
+        self._pipelines.discard(pipeline)
+        self._starting.discard(pipeline)
+        self._doubted.discard(pipeline)
         if not self.loop.is_closed():
-            self._open_lane()
+            self._open_pipeline()
 
     async def _drive(self) -> None:
-        lane = asyncio.current_task()
-        assert lane is not None
-        self._starting.discard(lane)
+        pipeline = asyncio.current_task()
+        assert pipeline is not None
+        self._starting.discard(pipeline)
         batch = self._take()
         if not batch:
             return
@@ -181,8 +182,9 @@ class Batcher:
             _fail(batch, error)
             return
         self._under_way[wire] = batch
-        doubt_at = self._lateness.now() + self._patience.doubt
-        doubt = self.loop.call_later(self._patience.doubt, self._doubt, wire, lane, doubt_at)
+        wait = self._delivery.doubt_after
+        doubt_at = self._lateness.now() + wait
+        doubt = self.loop.call_later(wait, self._doubt, wire, pipeline, doubt_at)
         in_order = False
         try:
             await self._exchange(wire, batch)
@@ -198,23 +200,24 @@ class Batcher:
                 _fail(left, redis_errors.ConnectionError("the store was closed"))
                 await wire.close()
 
-    def _doubt(self, wire: Wire, lane: asyncio.Task[None], at: float) -> None:
-        """Let another lane send what *wire* has not answered yet; both may answer it.
+    def _doubt(self, wire: Wire, pipeline: asyncio.Task[None], at: float) -> None:
+        """Let another pipeline send what *wire* has not answered yet; both may answer it.
 
-        Only now is a time set for the end of *lane*: hardly one is ever doubted, and a second timer
-        for each would be a twentieth of what a request that is alone costs.
+        Only now is a time set for the end of *pipeline*: hardly one is ever doubted, and a second
+        timer for each would be a twentieth of what a request that is alone costs.
         """
-        if lane.done():
+        if pipeline.done():
             return
         left = at - self._lateness.now()
         if left > TICK_SECONDS:  # this process itself was late: the replies may be there
-            self.loop.call_later(left, self._doubt, wire, lane, at)
+            self.loop.call_later(left, self._doubt, wire, pipeline, at)
             return
-        self._doubted.add(lane)
-        self.loop.call_later(self._patience.end - self._patience.doubt, lane.cancel)
+        self._doubted.add(pipeline)
+        doubt_after, give_up_after, _ = self._delivery
+        self.loop.call_later(give_up_after - doubt_after, pipeline.cancel)
         unanswered = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
         self._waiting.extendleft(reversed(unanswered))
-        self._open_lane()
+        self._open_pipeline()
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
@@ -226,7 +229,7 @@ class Batcher:
 
     def _new_wire(self) -> Wire:
         kind = WatchedWire if is_watched() else PlainWire
-        return kind(self._client, self._patience.replicas)
+        return kind(self._client, self._delivery.replicas)
 
     async def _exchange(self, wire: Wire, batch: Sequence[Waiting]) -> None:
         began = monotonic()

@@ -2,27 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.address import Node
+from jv_session_mw.backends.redis.batching import Batcher, Delivery
 from jv_session_mw.backends.redis.line import SingleLine
 from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
 from jv_session_mw.errors import StoreUnavailable
 
-Node: TypeAlias = tuple[str, int]
-
 SECONDS_BETWEEN_MAPS = 0.2
 PAUSE_SECONDS = 0.02
-REDIRECTED = (
-    redis_errors.MovedError,
-    redis_errors.AskError,
-    redis_errors.TryAgainError,
-    redis_errors.ClusterDownError,
-)
+LAST_SECONDS = 2 * PAUSE_SECONDS  # too little for a pause and another try
+# The slot is between two owners, or without one: that may be over before the time is.
+IN_BETWEEN = (redis_errors.TryAgainError, redis_errors.ClusterDownError)
 
 
 class ClusterLine:
@@ -34,11 +30,11 @@ class ClusterLine:
     """
 
     def __init__(
-        self, seeds: Sequence[Node], connect: Callable[[Node], Redis], patience: Patience
+        self, seeds: Sequence[Node], connect: Callable[[Node], Redis], delivery: Delivery
     ) -> None:
         self._seeds = tuple(seeds)
         self._connect = connect
-        self._patience = patience
+        self._delivery = delivery
         self._loop = asyncio.get_running_loop()
         self._lines: dict[Node, SingleLine] = {}
         self._owners: list[tuple[int, int, Node]] = []
@@ -60,23 +56,16 @@ class ClusterLine:
                 return await line.send(command, until - self._loop.time(), tag)
             except StoreUnavailable as error:
                 cause = error.__cause__
-                if not isinstance(cause, REDIRECTED):
+                asking = type(cause) is redis_errors.AskError  # a MovedError is one too
+                if not asking:
                     self._map_soon()
-                    raise
-                asking = isinstance(cause, redis_errors.AskError) and not isinstance(
-                    cause, redis_errors.MovedError
-                )
                 if isinstance(cause, redis_errors.AskError):
-                    node = (cast("str", cause.host) or node[0], cause.port)  # pyright: ignore[reportUnknownMemberType]
-                    if not asking:
-                        self._map_soon()
-                    continue
-                # Between two owners, or without one: it may be over before the time is.
-                if until - self._loop.time() < 2 * PAUSE_SECONDS:
+                    node = _node_in(cause, node)
+                elif isinstance(cause, IN_BETWEEN) and self._loop.time() < until - LAST_SECONDS:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    node = self._owner(slot)
+                else:
                     raise
-                await asyncio.sleep(PAUSE_SECONDS)
-                self._map_soon()
-                node = self._owner(slot)
 
     async def primaries(self, timeout: float) -> list[Batcher]:
         await self._map(timeout)
@@ -101,7 +90,7 @@ class ClusterLine:
     def _line(self, node: Node) -> SingleLine:
         line = self._lines.get(node)
         if line is None:
-            line = self._lines[node] = SingleLine(self._connect(node), self._patience)
+            line = self._lines[node] = SingleLine(self._connect(node), self._delivery)
         return line
 
     def _unattended(self, line: SingleLine, timeout: float) -> None:
@@ -112,7 +101,7 @@ class ClusterLine:
         """Begin to load the map anew, unless that was done just now."""
         if self._mapping is not None or self._loop.time() - self._mapped_at < SECONDS_BETWEEN_MAPS:
             return
-        self._mapping = self._loop.create_task(self._load_map(self._patience.end))
+        self._mapping = self._loop.create_task(self._load_map(self._delivery.give_up_after))
         self._mapping.add_done_callback(self._mapped)
 
     def _mapped(self, mapping: asyncio.Task[None]) -> None:
@@ -124,7 +113,7 @@ class ClusterLine:
     async def _map(self, timeout: float) -> None:
         """Load the map, together with whoever else waits for it."""
         if self._mapping is None:
-            self._mapping = self._loop.create_task(self._load_map(self._patience.end))
+            self._mapping = self._loop.create_task(self._load_map(self._delivery.give_up_after))
             self._mapping.add_done_callback(self._mapped)
         mapping = self._mapping
         done, _ = await asyncio.wait({mapping}, timeout=timeout)
@@ -143,7 +132,7 @@ class ClusterLine:
             except StoreUnavailable as error:
                 failure = error
                 continue
-            owners = _owners(cast("list[list[Reply]]", reply), node[0])
+            owners = _owners(cast("list[list[Reply]]", reply), node.host)
             if owners:
                 self._owners = owners
                 await self._drop_strangers()
@@ -165,6 +154,12 @@ def _key(command: Command) -> bytes:
     return key.encode() if isinstance(key, str) else bytes(cast("bytes", key))
 
 
+def _node_in(redirection: redis_errors.AskError, asked: Node) -> Node:
+    """Return where *redirection* leads; without a host, to the one that was *asked*."""
+    host = cast("str", redirection.host)  # pyright: ignore[reportUnknownMemberType]
+    return Node(host or asked.host, redirection.port)
+
+
 def _owners(reply: list[list[Reply]], asked: str) -> list[tuple[int, int, Node]]:
     """Read who has which slots; a node that does not know its own address is where it was asked.
 
@@ -174,7 +169,8 @@ def _owners(reply: list[list[Reply]], asked: str) -> list[tuple[int, int, Node]]
     for first, last, primary, *_ in reply:
         host, port = cast("list[Reply]", primary)[:2]
         name = cast("bytes", host or b"").decode()
-        owners.append((cast("int", first), cast("int", last), (name or asked, cast("int", port))))
+        node = Node(name or asked, cast("int", port))
+        owners.append((cast("int", first), cast("int", last), node))
     return owners
 
 

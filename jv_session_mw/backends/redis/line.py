@@ -6,7 +6,7 @@ from typing import Protocol
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
-from jv_session_mw.backends.redis.batching import Batcher, Patience
+from jv_session_mw.backends.redis.batching import Batcher, Delivery
 from jv_session_mw.backends.redis.waiting import Command, Reply
 
 
@@ -27,10 +27,10 @@ class Line(Protocol):
 class SingleLine:
     """Leads to one primary, at an address or wherever the sentinels say that it is."""
 
-    def __init__(self, client: Redis, patience: Patience, sentinel: Sentinel | None = None) -> None:
+    def __init__(self, client: Redis, delivery: Delivery, sentinel: Sentinel | None = None) -> None:
         self._client = client
         self._sentinel = sentinel
-        self._batcher = Batcher(client, patience)
+        self._batcher = Batcher(client, delivery)
         self.send = self._batcher.send
 
     @property

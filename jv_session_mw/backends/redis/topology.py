@@ -17,13 +17,13 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
 from jv_session_mw.backends.redis.address import Address, Node
-from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.cluster import ClusterLine
 from jv_session_mw.backends.redis.line import Line, SingleLine
 from jv_session_mw.errors import ConfigurationError
 
 Options = dict[str, Any]
-Connect = Callable[[Patience], Line]
+Connect = Callable[[Delivery], Line]
 Client = Redis | RedisCluster
 Credentials = CredentialProvider
 
@@ -38,7 +38,7 @@ OF_THE_CLIENT = (
 )  # fmt: skip
 
 
-def time_outs(connect_timeout: float, read_timeout: float) -> Options:
+def connection_options(connect_timeout: float, read_timeout: float) -> Options:
     """Return what every connection has, whatever the address says; times are in seconds."""
     return {
         "protocol": RESP2,
@@ -53,25 +53,21 @@ def time_outs(connect_timeout: float, read_timeout: float) -> Options:
     }
 
 
-def line_to(address: Address, ours: Options) -> Connect:
+def connect_to(address: Address, ours: Options) -> Connect:
     """Return what makes a line to *address*; raise `ConfigurationError` for bad options."""
     options = {**address.options, **ours}
     kind: type[Any] = options.pop("connection_class", Connection)
-    if kind is UnixDomainSocketConnection:
-        del options["socket_keepalive"]
-        return _checked(
-            lambda patience: SingleLine(_client(kind, options), patience), kind, options
-        )
     if address.kind == "cluster":
-        return _checked(_cluster(address.nodes, kind, options), kind, options)
+        return _cluster(address.nodes, kind, options)
     if address.kind == "sentinel":
-        return _checked(_sentinel(address, kind, options, ours), kind, options)
-    options |= address.nodes[0]._asdict()
-    return _checked(lambda patience: SingleLine(_client(kind, options), patience), kind, options)
+        return _sentinels(address, kind, options, ours)
+    if address.nodes:  # a socket has none
+        options |= address.nodes[0]._asdict()
+    return _single(kind, options)
 
 
-def line_of(client: Client, ours: Options) -> Connect:
-    """Return what makes a line where *client* leads, by connections of its own.
+def connect_like(client: Client, ours: Options) -> Connect:
+    """Return what makes a line to where *client* leads, by connections of its own.
 
     The client is neither used nor closed: it may be shared, decode its replies, or retry. Of it are
     taken the address, the credentials, the TLS options and the class of its connections.
@@ -79,43 +75,39 @@ def line_of(client: Client, ours: Options) -> Connect:
     if not isinstance(client, Client):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"client={client!r}: give a client of redis.asyncio")
     if isinstance(client, RedisCluster):
-        options: Options = client.get_connection_kwargs()
-        kind: type[Any] = options.get("connection_class", Connection)
+        given: Options = client.get_connection_kwargs()
+        cluster_kind: type[Any] = given.get("connection_class", Connection)
         nodes = client.nodes_manager.startup_nodes.values()
         seeds = tuple(Node(node.host, int(node.port)) for node in nodes)
-        options = _without_its_own(options) | ours
-        return _checked(_cluster(seeds, kind, options), kind, options)
+        return _cluster(seeds, cluster_kind, _without_its_own(given) | ours)
     pool = client.connection_pool
     kind, options = pool.connection_class, _without_its_own(pool.connection_kwargs) | ours
     if isinstance(pool, SentinelConnectionPool):
-        service = cast("str", pool.service_name)  # pyright: ignore[reportUnknownMemberType]
-        manager = cast("Sentinel", pool.sentinel_manager)  # pyright: ignore[reportUnknownMemberType]
-        return _checked(
-            lambda patience: SingleLine(_managed(service, manager, kind, options), patience),
-            kind,
-            {**options, "connection_pool": pool},
-        )
-    if issubclass(kind, UnixDomainSocketConnection):
-        del options["socket_keepalive"]
-    options |= {
-        str(name): pool.connection_kwargs[name]
-        for name in ("host", "port", "path")
-        if name in pool.connection_kwargs
-    }
-    return _checked(lambda patience: SingleLine(_client(kind, options), patience), kind, options)
-
-
-def _client(kind: type[Any], options: Options) -> Redis:
-    return Redis.from_pool(ConnectionPool(connection_class=kind, **options))
-
-
-def _cluster(seeds: tuple[Node, ...], kind: type[Any], options: Options) -> Connect:
-    return lambda patience: ClusterLine(
-        seeds, lambda node: _client(kind, {**options, "host": node[0], "port": node[1]}), patience
+        return _managed(pool, kind, options)
+    where = ("host", "port", "path")
+    return _single(
+        kind,
+        options
+        | {name: pool.connection_kwargs[name] for name in where if name in pool.connection_kwargs},
     )
 
 
-def _sentinel(address: Address, kind: type[Any], options: Options, ours: Options) -> Connect:
+def _single(kind: type[Any], options: Options) -> Connect:
+    if issubclass(kind, UnixDomainSocketConnection):
+        options = {name: value for name, value in options.items() if name != "socket_keepalive"}
+    _check(kind, options)
+    return lambda delivery: SingleLine(_client(kind, options), delivery)
+
+
+def _cluster(seeds: tuple[Node, ...], kind: type[Any], options: Options) -> Connect:
+    _check(kind, options)
+    return lambda delivery: ClusterLine(
+        seeds, lambda node: _client(kind, {**options, **node._asdict()}), delivery
+    )
+
+
+def _sentinels(address: Address, kind: type[Any], options: Options, ours: Options) -> Connect:
+    _check(kind, options)
     # Of TLS, what holds for the servers holds for the sentinels; the credentials are their own.
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if kind is SSLConnection:
@@ -124,28 +116,40 @@ def _sentinel(address: Address, kind: type[Any], options: Options, ours: Options
     del to_sentinels["retry_on_timeout"]
     managed = SentinelManagedSSLConnection if kind is SSLConnection else SentinelManagedConnection
 
-    def connect(patience: Patience) -> Line:
+    def connect(delivery: Delivery) -> Line:
         manager = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels)  # type: ignore[no-untyped-call]
-        return SingleLine(_managed(address.service, manager, managed, options), patience, manager)
+        client = _client_of(manager, address.service, managed, options)
+        return SingleLine(client, delivery, manager)
 
     return connect
 
 
-def _managed(service: str, manager: Sentinel, kind: type[Any], options: Options) -> Redis:
+def _managed(pool: SentinelConnectionPool, kind: type[Any], options: Options) -> Connect:
+    """Return what makes a line by the sentinels of somebody else's *pool*."""
+    _check(kind, {**options, "connection_pool": pool})
+    service = cast("str", pool.service_name)  # pyright: ignore[reportUnknownMemberType]
+    manager = cast("Sentinel", pool.sentinel_manager)  # pyright: ignore[reportUnknownMemberType]
+    return lambda delivery: SingleLine(_client_of(manager, service, kind, options), delivery)
+
+
+def _client(kind: type[Any], options: Options) -> Redis:
+    return Redis.from_pool(ConnectionPool(connection_class=kind, **options))
+
+
+def _client_of(manager: Sentinel, service: str, kind: type[Any], options: Options) -> Redis:
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         service, manager, connection_class=kind, **options
     )
     return Redis.from_pool(pool)
 
 
-def _without_its_own(options: Options) -> dict[str, Any]:
+def _without_its_own(options: Options) -> Options:
     return {name: value for name, value in options.items() if not name.startswith(OF_THE_CLIENT)}
 
 
-def _checked(connect: Connect, kind: type[Any], options: Options) -> Connect:
+def _check(kind: type[Any], options: Options) -> None:
     """Make one connection, which does not connect yet, so that a bad option is seen at start."""
     try:
         kind(**options)
     except (TypeError, ValueError, RedisError) as error:
         raise ConfigurationError(f"the connection to Redis cannot be made so: {error}") from None
-    return connect

@@ -12,13 +12,13 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import DataError
 
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import DEPTH, LANES, MAX_WAITING, Batcher
+from jv_session_mw.backends.redis.batching import DEPTH, MAX_WAITING, PIPELINES, Batcher
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from jv_session_mw.lateness import lateness_of
 from tests.backends.harness import (
+    DELIVERY,
     KEY,
-    PATIENCE,
     TIMEOUT,
     VERSION,
     Bytes,
@@ -36,7 +36,7 @@ class Counted:
     """A batcher over one kind of wire, and the number of batches that it has sent."""
 
     def __init__(self, client: Redis, trips: RoundTrips) -> None:
-        self.batcher = Batcher(client, PATIENCE)
+        self.batcher = Batcher(client, DELIVERY)
         self._trips = trips
 
     @property
@@ -89,12 +89,12 @@ async def test_many_commands_leave_as_few_batches_in_order(counted: Counted) -> 
     assert counted.batches == 6
 
 
-async def test_no_more_connections_are_open_than_lanes(place: Place) -> None:
+async def test_no_more_connections_are_open_than_pipelines(place: Place) -> None:
     for _ in range(3):
-        await asyncio.gather(*(load(place.backend, key=str(at)) for at in range(LANES * DEPTH)))
+        await asyncio.gather(*(load(place.backend, key=str(at)) for at in range(PIPELINES * DEPTH)))
     clients = place.stored.do("CLIENT", "LIST", "TYPE", "normal")
     assert isinstance(clients, bytes)
-    assert 1 < len(clients.splitlines()) <= LANES + 1  # the one that asks is among them
+    assert 1 < len(clients.splitlines()) <= PIPELINES + 1  # the one that asks is among them
 
 
 async def test_a_request_that_is_gone_before_its_turn_is_not_sent(
@@ -158,7 +158,7 @@ async def test_a_close_sends_nothing_more(counted: Counted) -> None:
     batcher = counted.batcher
     waiting = [batcher.send(("BLPOP", "nothing", 5), TIMEOUT)]
     await asyncio.sleep(0)
-    waiting += [batcher.send(("PING",), TIMEOUT) for _ in range(2 * LANES * DEPTH)]
+    waiting += [batcher.send(("PING",), TIMEOUT) for _ in range(2 * PIPELINES * DEPTH)]
     await asyncio.sleep(0)
     before = counted.batches
     await batcher.close()
@@ -234,7 +234,7 @@ async def test_a_call_ends_with_its_time_and_leaves_the_connection_right(place: 
             await place.backend.load(KEY, 50, 0.000_001)
         assert late.value.reason == "timeout"
         assert values(await load(place.backend)) == [b"hi"]
-    assert connections_made(place.stored) < before + LANES  # one for each lane, not for each call
+    assert connections_made(place.stored) < before + PIPELINES  # one for each pipeline
 
 
 async def test_a_connection_that_died_unnoticed_is_not_the_requests_matter(
@@ -266,7 +266,7 @@ async def test_a_connection_that_cannot_be_made_ends_the_call_at_once(
 
     client = Redis(port=valkey.port)
     monkeypatch.setattr(client.connection_pool, "make_connection", refuse)
-    batcher = Batcher(client, PATIENCE)
+    batcher = Batcher(client, DELIVERY)
     with pytest.raises(StoreUnavailable, match="no such keyword"):
         await ask(batcher, "PING")
     await batcher.close()

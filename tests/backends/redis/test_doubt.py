@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import LANES, Patience
+from jv_session_mw.backends.redis.batching import PIPELINES, Delivery
 from jv_session_mw.changes import Changes, Rules, new_commit_id
 from jv_session_mw.cli.server import HOST
 from jv_session_mw.errors import StoreUnavailable
@@ -28,23 +28,23 @@ from tests.backends.harness import (
 from tests.faults.proxy import FAULTS, Fault, Proxy
 from tests.servers import RedisServer
 
-SOON = Patience(doubt=0.05, end=2.0)
+SOON = Delivery(doubt_after=0.05, give_up_after=2.0)
 
 
 class Broken:
     """A backend whose next connections to Redis are broken by one kind of fault."""
 
-    def __init__(self, server: RedisServer, patience: Patience = SOON) -> None:
+    def __init__(self, server: RedisServer, delivery: Delivery = SOON) -> None:
         self.proxy = Proxy(server.port, self._choose)
         self.stored = Bytes(server)
-        self._patience = patience
+        self._delivery = delivery
         self._faults: list[Fault] = []
         self.backend: RedisBackend
 
     async def __aenter__(self) -> Self:
         await self.proxy.__aenter__()
         self.backend = RedisBackend(
-            connect(self.proxy.url), Rules(TTL_MS), prefix=PREFIX, patience=self._patience
+            connect(self.proxy.url), Rules(TTL_MS), prefix=PREFIX, delivery=self._delivery
         )
         await self.backend.open(TIMEOUT)
         return self
@@ -80,14 +80,14 @@ async def test_one_fault_on_the_way_costs_no_request_its_answer(
     assert broken.proxy.injected == {fault: 6}
 
 
-async def test_dead_connections_in_every_lane_make_room_for_others(broken: Broken) -> None:
-    await asyncio.gather(*(load(broken.backend, key=str(at)) for at in range(64 * LANES)))
-    faults: list[Fault] = ["black hole"] * LANES
+async def test_dead_connections_in_every_pipeline_make_room_for_others(broken: Broken) -> None:
+    await asyncio.gather(*(load(broken.backend, key=str(at)) for at in range(64 * PIPELINES)))
+    faults: list[Fault] = ["black hole"] * PIPELINES
     broken.breaks(*faults)
     found = await asyncio.gather(
-        *(broken.backend.load(str(at), 50, TIMEOUT) for at in range(64 * LANES))
+        *(broken.backend.load(str(at), 50, TIMEOUT) for at in range(64 * PIPELINES))
     )
-    assert len(found) == 64 * LANES
+    assert len(found) == 64 * PIPELINES
 
 
 async def test_a_connection_that_was_only_slow_is_used_again(broken: Broken) -> None:
@@ -95,13 +95,13 @@ async def test_a_connection_that_was_only_slow_is_used_again(broken: Broken) -> 
         broken.breaks("slow")
         await commit(broken.backend, appends(at, b"x"))
         await asyncio.sleep(0.6)  # by then the late reply is there
-    assert broken.proxy.connections <= LANES + 1
+    assert broken.proxy.connections <= PIPELINES + 1
 
 
 async def test_a_standstill_of_this_process_lets_no_connection_be_doubted(
     valkey: RedisServer,
 ) -> None:
-    async with Broken(valkey, Patience(doubt=0.5, end=2.0)) as broken:
+    async with Broken(valkey, Delivery(doubt_after=0.5, give_up_after=2.0)) as broken:
         await load(broken.backend)
         opened = broken.proxy.connections
         loading = asyncio.create_task(load(broken.backend))
@@ -116,7 +116,7 @@ async def test_a_standstill_of_this_process_lets_no_connection_be_doubted(
 async def test_a_connection_that_stays_silent_is_closed_in_the_end(
     valkey: RedisServer, fault: Fault
 ) -> None:
-    async with Broken(valkey, Patience(doubt=0.05, end=0.2)) as broken:
+    async with Broken(valkey, Delivery(doubt_after=0.05, give_up_after=0.2)) as broken:
         broken.breaks(fault)
         await commit(broken.backend, appends(0, b"x"))
         was = broken.proxy.open
@@ -167,8 +167,8 @@ async def test_a_commit_counts_once_the_replicas_have_it(
     primary, replica = new_valkey(), new_valkey()
     replica.do("REPLICAOF", HOST, str(primary.port))
     await eventually(lambda: "state=online" in primary.info("replication"))
-    patience = Patience(doubt=TIMEOUT, end=TIMEOUT, replicas=1)
-    async with Broken(primary, patience) as broken:
+    delivery = Delivery(doubt_after=TIMEOUT, give_up_after=TIMEOUT, replicas=1)
+    async with Broken(primary, delivery) as broken:
         backend = broken.backend
         await backend.ping(TIMEOUT)
         outcomes = await asyncio.gather(

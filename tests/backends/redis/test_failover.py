@@ -16,7 +16,7 @@ from jv_session_mw.changes import Rules
 from jv_session_mw.cli.server import HOST
 from jv_session_mw.errors import ConfigurationError, StoreUnavailable
 from tests.backends.harness import (
-    PATIENCE,
+    DELIVERY,
     PREFIX,
     TTL_MS,
     appends,
@@ -59,7 +59,7 @@ async def clustered(cluster: Cluster) -> AsyncGenerator[RedisBackend]:
 
 
 def backend_to(url: str) -> RedisBackend:
-    return RedisBackend(connect(url), Rules(TTL_MS), prefix=PREFIX, patience=PATIENCE)
+    return RedisBackend(connect(url), Rules(TTL_MS), prefix=PREFIX, delivery=DELIVERY)
 
 
 def slot_of(key: str) -> int:

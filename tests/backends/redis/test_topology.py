@@ -7,13 +7,13 @@ import pytest
 
 from jv_session_mw.backends.redis.address import Address, Node, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.topology import Connect, line_to, time_outs
+from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
 from jv_session_mw.changes import Rules
 from jv_session_mw.cli.server import free_port
 from jv_session_mw.errors import ConfigurationError, StoreUnavailable
 from tests.backends.harness import (
+    DELIVERY,
     KEY,
-    PATIENCE,
     TIMEOUT,
     TTL_MS,
     Bytes,
@@ -33,11 +33,11 @@ SECRET = "pa55word"
 def at(port: int, **options: str | int | None) -> Connect:
     """Return what makes a line to *port* of this machine, as from arguments."""
     address = Address(kind="single", nodes=(Node("127.0.0.1", port),), options=options)
-    return line_to(address, time_outs(TIMEOUT, TIMEOUT))
+    return connect_to(address, connection_options(TIMEOUT, TIMEOUT))
 
 
 def backend_at(line: Connect, prefix: str = "conv:") -> RedisBackend:
-    return RedisBackend(line, Rules(TTL_MS), prefix=prefix, patience=PATIENCE)
+    return RedisBackend(line, Rules(TTL_MS), prefix=prefix, delivery=DELIVERY)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def backend_at(line: Connect, prefix: str = "conv:") -> RedisBackend:
 )
 def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL") as refused:
-        line_to(read_url(url), time_outs(TIMEOUT, TIMEOUT))
+        connect_to(read_url(url), connection_options(TIMEOUT, TIMEOUT))
     assert SECRET not in str(refused.value)
 
 
@@ -104,7 +104,7 @@ def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
     ],
 )
 async def test_a_url_that_names_servers_makes_a_line(url: str) -> None:
-    await connect(url)(PATIENCE).close()
+    await connect(url)(DELIVERY).close()
 
 
 async def test_host_and_port_reach_the_server(redis_server: RedisServer) -> None:
