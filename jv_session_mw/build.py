@@ -6,21 +6,22 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from typing_extensions import TypeVar
 
+from jv_session_mw.arguments import require_choice, require_seconds, require_text, require_whole
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.memory_backend import MemoryBackend
 from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.batching import Patience
+from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.topology import (
     Client,
     Connect,
     Credentials,
     Options,
-    line_of,
-    line_to,
-    time_outs,
+    connect_like,
+    connect_to,
+    connection_options,
 )
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import Codec, JsonCodec
@@ -32,7 +33,6 @@ from jv_session_mw.telemetry import Telemetry
 
 S = TypeVar("S", default=dict[str, Any])
 
-A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds of a TTL in 64 bits
 PARTS = frozenset({"host", "port", "db", "username", "password", "tls"})
 
 # Half of the deadline is left for the question to be asked again over another connection. Whoever
@@ -90,26 +90,26 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         meter_provider: MeterProvider | None = None,
     ) -> None:
         rules = _rules(ttl_seconds, max_lifetime_seconds, max_messages, on_conflict)
-        _require_choice("fallback", fallback, ("memory", None))
-        _require_choice("recovery", recovery, ("sticky", "replay"))
-        _require_whole("window", window, least=1)
-        _require_whole("port", port, least=1, most=65_535)
-        _require_whole("db", db, least=0)
-        _require_seconds("connect_timeout", connect_timeout)
-        _require_seconds("deadline", deadline)
-        _require_whole("wait_replicas", wait_replicas, least=0)
-        _require_text("key_prefix", key_prefix)
-        patience = Patience(
-            doubt=deadline * DEADLINES_TO_DOUBT,
-            end=deadline * DEADLINES_FOR_A_CONNECTION,
+        require_choice("fallback", fallback, ("memory", None))
+        require_choice("recovery", recovery, ("sticky", "replay"))
+        require_whole("window", window)
+        require_whole("port", port, most=65_535)
+        require_whole("db", db, least=0)
+        require_seconds("connect_timeout", connect_timeout)
+        require_seconds("deadline", deadline)
+        require_whole("wait_replicas", wait_replicas, least=0)
+        require_text("key_prefix", key_prefix)
+        delivery = Delivery(
+            doubt_after=deadline * DEADLINES_TO_DOUBT,
+            give_up_after=deadline * DEADLINES_FOR_A_CONNECTION,
             replicas=wait_replicas,
         )
-        ours = time_outs(connect_timeout, patience.end)
+        ours = connection_options(connect_timeout, delivery.give_up_after)
         if credential_provider is not None:
             ours = {**ours, "credential_provider": credential_provider}
         parts = read_parts(host, port, db, username, password, tls=tls)
-        connect = _connect(url, client, ours) or line_to(parts, ours)
-        redis = RedisBackend(connect, rules, prefix=key_prefix, patience=patience)
+        connect = _connect(url, client, ours) or connect_to(parts, ours)
+        redis = RedisBackend(connect, rules, prefix=key_prefix, delivery=delivery)
         consequence = "memory serves" if fallback else "requests are answered with 503"
         guarded = GuardedBackend(redis, consequence=consequence)
         replay_within = deadline if recovery == "replay" else None
@@ -152,9 +152,9 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
         meter_provider: MeterProvider | None = None,
     ) -> None:
         rules = _rules(ttl_seconds, max_lifetime_seconds, max_messages, on_conflict)
-        _require_whole("window", window, least=1)
-        _require_whole("max_entries", max_entries, least=1)
-        _require_whole("max_bytes", max_bytes, least=1)
+        require_whole("window", window)
+        require_whole("max_entries", max_entries)
+        require_whole("max_bytes", max_bytes)
         super().__init__(
             backend=MemoryBackend(Memory(rules, max_entries=max_entries, max_bytes=max_bytes)),
             telemetry=Telemetry("memory", tracer_provider, meter_provider),
@@ -216,8 +216,8 @@ def _connect(url: str | None, client: Client | None, ours: Options) -> Connect |
             raise ConfigurationError(
                 "url and client both say where the server is: give one of them"
             )
-        return line_of(client, ours)
-    return None if url is None else line_to(read_url(url), ours)
+        return connect_like(client, ours)
+    return None if url is None else connect_to(read_url(url), ours)
 
 
 def _rules(
@@ -226,12 +226,12 @@ def _rules(
     max_messages: int | None,
     on_conflict: str,
 ) -> Rules:
-    _require_seconds("ttl_seconds", ttl_seconds)
+    require_seconds("ttl_seconds", ttl_seconds)
     if max_lifetime_seconds is not None:
-        _require_seconds("max_lifetime_seconds", max_lifetime_seconds)
+        require_seconds("max_lifetime_seconds", max_lifetime_seconds)
     if max_messages is not None:
-        _require_whole("max_messages", max_messages, least=1)
-    _require_choice("on_conflict", on_conflict, ("merge", "reject"))
+        require_whole("max_messages", max_messages)
+    require_choice("on_conflict", on_conflict, ("merge", "reject"))
     return Rules(
         ttl_ms=max(1, round(ttl_seconds * 1000)),
         lifetime_ms=max(1, round(max_lifetime_seconds * 1000)) if max_lifetime_seconds else 0,
@@ -246,24 +246,3 @@ def _codec(codec: Codec | None) -> Codec:
     if isinstance(codec, type) or not callable(getattr(codec, "decode_all", None)):
         raise ConfigurationError(f"codec={codec!r}: give a codec, such as JsonCodec()")
     return codec
-
-
-def _require_seconds(name: str, value: object) -> None:
-    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
-    if not 0 < number <= A_CENTURY:
-        raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
-
-
-def _require_whole(name: str, value: object, *, least: int, most: int = 2**53) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
-
-
-def _require_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name}={value!r}: give a string")
-
-
-def _require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
-    if value not in choices:
-        raise ConfigurationError(f"{name}={value!r}: give one of {', '.join(map(repr, choices))}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.access import SCOPE_KEY
+from jv_session_mw.arguments import require_choice, require_seconds
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
@@ -62,7 +63,8 @@ class ConversationMiddleware:
         try:
             _check(store, resolvers, owner, load, exclude)
             following = _following(tracker, track)
-            every = _every(checkpoint_seconds)
+            if checkpoint_seconds is not None:
+                require_seconds("checkpoint_seconds", checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
             tokens = _tokens(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
@@ -78,7 +80,7 @@ class ConversationMiddleware:
             inflight=self.store.inflight,
             seconds=self.store.deadline,
             commit_on_error=commit_on_error,
-            checkpoint_seconds=every,
+            checkpoint_seconds=checkpoint_seconds or 0.0,
         )
         self._serving = Serving(
             app, self.store, policy, owner=owner, lazy=load == "lazy", follower=following
@@ -113,8 +115,7 @@ def _check(store: object, resolvers: object, owner: object, load: str, exclude: 
         raise ConfigurationError(
             f"owner={owner!r}: give a plain function from the scope to the owner, or None"
         )
-    if load not in ("eager", "lazy"):
-        raise ConfigurationError(f"load={load!r}: give 'eager' or 'lazy'")
+    require_choice("load", load, ("eager", "lazy"))
     if resolvers is not None and not _are_all(resolvers, _is_resolver):
         raise ConfigurationError("resolvers: give a list of them, such as [Cookie('chat')]")
     if not _are_all(exclude, _is_prefix):
@@ -147,17 +148,6 @@ def _is_resolver(given: object) -> bool:
 
 def _is_prefix(given: object) -> bool:
     return isinstance(given, str) and re.match("/+[^/]", given) is not None
-
-
-def _every(seconds: object) -> float:
-    """Return the time between two checkpoints, 0 for none."""
-    if seconds is None:
-        return 0.0
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ConfigurationError(
-            f"checkpoint_seconds={seconds!r}: give seconds, such as 2.0, or None"
-        )
-    return float(seconds)
 
 
 def _tokens(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from jv_session_mw.arguments import A_CENTURY
 from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.tracking.activity import Details, key_of, require_text
 from jv_session_mw.tracking.cursor import place_of
@@ -14,7 +15,6 @@ LONGEST_TEXT = 1_000
 MOST_NAMES = 64
 MOST_PER_PAGE = 200
 GREATEST = 2**63 - 1
-A_CENTURY = 100 * 365.25 * 86_400
 
 
 def details_of(

@@ -7,6 +7,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from supabase import AsyncClient
 
+from jv_session_mw.arguments import require_seconds, require_whole
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.settings import SUPABASE_SERVICE_KEY, SUPABASE_URL, Settings
 from jv_session_mw.tracking.ledger_tracker import LedgerTracker
@@ -47,14 +48,10 @@ class SupabaseSessionTracker(LedgerTracker):
         if client is None:
             _check_url(url)
             _check_key(key)
-        for name, seconds in (("flush_interval", flush_interval), ("timeout", timeout)):
-            if type(seconds) not in (int, float) or not 0 < seconds < float("inf"):
-                raise ConfigurationError(f"{name}={seconds!r}: give a positive number of seconds")
-        for name, number in (("max_batch", max_batch), ("max_pending", max_pending)):
-            if type(number) is not int or number < 1:
-                raise ConfigurationError(f"{name}={number!r}: give a whole number from 1")
-        if max_batch > MOST_AT_ONCE:
-            raise ConfigurationError(f"max_batch={max_batch}: give {MOST_AT_ONCE} at most")
+        require_seconds("flush_interval", flush_interval)
+        require_seconds("timeout", timeout)
+        require_whole("max_batch", max_batch, most=MOST_AT_ONCE)
+        require_whole("max_pending", max_pending)
         super().__init__(
             SupabaseLedger(url or "", key or "", client, timeout),
             flush_interval=flush_interval,

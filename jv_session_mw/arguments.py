@@ -1,0 +1,29 @@
+"""What an argument must be, refused with the name of the argument and what to give instead."""
+
+from jv_session_mw.errors import ConfigurationError
+
+A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds of a TTL in 64 bits
+MOST = 2**53
+
+
+def require_seconds(name: str, value: object) -> float:
+    """Return *value* as seconds, more than none and up to a century of them."""
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+    if not 0 < number <= A_CENTURY:
+        raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
+    return float(number)
+
+
+def require_whole(name: str, value: object, *, least: int = 1, most: int = MOST) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
+
+
+def require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name}={value!r}: give one of {', '.join(map(repr, choices))}")
+
+
+def require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}={value!r}: give a string")
