@@ -6,56 +6,46 @@ from typing import Protocol, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from jv_session_mw.changes import Condition
+
 T = TypeVar("T")
 
-Read = Callable[[T], int]
-Observers = list[Callable[[CallbackOptions], Iterable[Observation]]]
+Callbacks = list[Callable[[CallbackOptions], Iterable[Observation]]]
 
 
 class Gauged(Protocol):
-    """What the observable gauges look at."""
+    """A store, as the gauges see it."""
 
-    @property
-    def degraded(self) -> bool: ...
-
-    @property
-    def in_memory(self) -> int: ...
-
-    @property
-    def replay_conflicts(self) -> int: ...
+    def condition(self) -> Condition: ...
 
 
-def looking_at(watched: T, labels: Mapping[str, str]) -> Callable[[Read[T]], Observers]:
-    """Return what makes an instrument's callbacks of a look at *watched*, while that lives."""
+def looks_at(watched: T, read: Callable[[T], int], labels: Mapping[str, str]) -> Callbacks:
+    """Return the callbacks of an instrument that reads *watched* for as long as that lives."""
     alive = weakref.ref(watched)
 
-    def look(read: Read[T]) -> Observers:
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
-            found = alive()
-            return [] if found is None else [Observation(read(found), labels)]
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        found = alive()
+        return [] if found is None else [Observation(read(found), labels)]
 
-        return [observe]
-
-    return look
+    return [observe]
 
 
 def watch(meter: Meter, store: Gauged, labels: Mapping[str, str]) -> None:
-    """Let instruments of *meter* look at *store* for as long as it lives."""
-    look = looking_at(store, labels)
+    """Make the instruments of *meter* that look at *store*."""
     meter.create_observable_gauge(
         "jv_session.store.degraded",
-        look(lambda store: int(store.degraded)),
+        looks_at(store, lambda store: int(store.condition().degraded), labels),
         description="1 while memory stands in for the store.",
     )
     meter.create_observable_gauge(
         "jv_session.memory.conversation.count",
-        look(lambda store: store.in_memory),
+        looks_at(store, lambda store: store.condition().in_memory, labels),
         unit="{conversation}",
         description="Conversations held in this process.",
     )
     meter.create_observable_counter(
         "jv_session.replay.conflicts",
-        look(lambda store: store.replay_conflicts),
+        looks_at(store, lambda store: store.condition().replay_conflicts, labels),
         unit="{conflict}",
         description="Changes of an outage that could not be applied as they were.",
     )

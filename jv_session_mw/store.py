@@ -11,7 +11,7 @@ from opentelemetry import context
 from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Rules
+from jv_session_mw.changes import Condition, Rules
 from jv_session_mw.channel import WHOLE_LOG, Channel
 from jv_session_mw.codec import Codec
 from jv_session_mw.conversation import Conversation
@@ -199,25 +199,14 @@ class ConversationStore(Generic[S]):
             latency_ms=latency_ms,
             using_fallback=condition.degraded,
             last_error=failure or condition.last_error,
-            conversations=condition.in_memory,
+            in_memory=condition.in_memory,
             to_replay=condition.to_replay,
             replay_conflicts=condition.replay_conflicts,
         )
 
-    @property
-    def degraded(self) -> bool:
-        """Whether memory stands in for the store, by what the last calls saw."""
-        return self._backend.condition().degraded
-
-    @property
-    def in_memory(self) -> int:
-        """The number of conversations held in this process."""
-        return self._backend.condition().in_memory
-
-    @property
-    def replay_conflicts(self) -> int:
-        """The number of changes that a replay could not apply as they were."""
-        return self._backend.condition().replay_conflicts
+    def condition(self) -> Condition:
+        """Say how the store is, by what the last calls saw: nothing is asked for it."""
+        return self._backend.condition()
 
     async def _keys(self) -> list[str]:
         with self.telemetry.call("keys", "", context.get_current(), self._time()) as call:

@@ -9,7 +9,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
-from jv_session_mw.gauges import looking_at
+from jv_session_mw.gauges import looks_at
 from jv_session_mw.telemetry import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
 from jv_session_mw.tracking.write_behind import TrackerStats
 from jv_session_mw.version import __version__
@@ -77,16 +77,15 @@ class TrackerTelemetry:
 
     def watch(self, tracker: Counted) -> None:
         """Let the observable instruments look at *tracker* for as long as it lives."""
-        look = looking_at(tracker, self._labels)
         self._meter.create_observable_gauge(
             "jv_session.tracking.pending",
-            look(lambda tracker: tracker.stats.pending),
+            looks_at(tracker, lambda tracker: tracker.stats.pending, self._labels),
             unit="{session}",
             description="Chat sessions whose activity waits to be written.",
         )
         self._meter.create_observable_counter(
             "jv_session.tracking.dropped",
-            look(lambda tracker: tracker.stats.dropped),
+            looks_at(tracker, lambda tracker: tracker.stats.dropped, self._labels),
             unit="{session}",
             description="Chat sessions whose activity is lost.",
         )

@@ -103,7 +103,7 @@ async def of_an_outage(
         await asyncio.to_thread(give_back)
         before = time.monotonic()
         async with asyncio.timeout(20):
-            while store.degraded:  # noqa: ASYNC110  # there is no event for it
+            while store.condition().degraded:  # noqa: ASYNC110  # there is no event for it
                 await asyncio.sleep(0.005)
         back = time.monotonic() - before
         is_over = True

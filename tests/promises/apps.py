@@ -59,7 +59,7 @@ async def health() -> str:
 
 @router.get("/store")
 async def about_store() -> dict[str, bool]:
-    return {"degraded": get_conversation_store().degraded}
+    return {"degraded": get_conversation_store().condition().degraded}
 
 
 @router.get("/read")

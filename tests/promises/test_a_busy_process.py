@@ -48,7 +48,7 @@ async def test_a_process_that_stands_still_during_a_turn_stores_it_all_the_same(
             await asyncio.sleep(0)
         time.sleep(STILL_SECONDS)  # noqa: ASYNC251 - as the work of another request may take
         assert (await request).status == 200
-        assert not store.degraded
+        assert not store.condition().degraded
         async with RedisConversationStore(url=valkey.url, deadline=10) as other:
             assert await other.get("id") == {"messages": [{"n": 0}, {"n": 1}, {"n": 2}]}
 

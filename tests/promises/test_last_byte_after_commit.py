@@ -132,4 +132,4 @@ async def test_a_commit_whose_reply_was_lost_is_applied_once(valkey: RedisServer
             wire.lose_next_reply()
         assert wire.lost.is_set()
         assert await store.get("one") == {"messages": [{"content": "first"}, {"content": "second"}]}
-        assert not store.degraded
+        assert not store.condition().degraded

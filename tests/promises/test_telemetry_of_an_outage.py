@@ -56,7 +56,7 @@ async def test_the_background_probe_makes_no_spans(
         await visitor.turn("endpoint", "two")
         recorder.forget()
         own_valkey.start()
-        await eventually(lambda: not store.degraded)
+        await eventually(lambda: not store.condition().degraded)
         assert recorder.spans == ()
 
 
