@@ -3,12 +3,14 @@
 from msgspec import Struct
 from opentelemetry.context import Context
 
+from jv_session_mw.attributes import SIZE
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.store_call import StoreCall
 from jv_session_mw.stretch import Stretch
-from jv_session_mw.telemetry import SIZE, StoreCall, Telemetry
+from jv_session_mw.telemetry import Telemetry
 
 WHOLE_LOG = 0
 
@@ -100,7 +102,7 @@ def _tell_of_commit(call: StoreCall, outcome: Outcome) -> None:
     result = "written" if outcome.status == "committed" else outcome.status
     call.finished(result, outcome.version, outcome.ttl_ms)
     if outcome.conflicts:
-        call.collided(len(outcome.conflicts))
+        call.conflicted(len(outcome.conflicts))
     if outcome.fallback:
         call.fell_back(outcome.fallback)
 

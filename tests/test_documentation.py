@@ -205,7 +205,7 @@ def test_every_environment_variable_is_in_the_settings() -> None:
 
 def test_every_name_in_the_telemetry_is_in_its_page() -> None:
     package = ROOT / "jv_session_mw"
-    rooms = ("telemetry", "gauges", "tracking/telemetry")
+    rooms = ("attributes", "instruments", "gauges", "store_call", "telemetry", "tracking/telemetry")
     source = "".join((package / f"{name}.py").read_text() for name in rooms)
     names = set(re.findall(r'"((?:jv_session|gen_ai|error)\.[a-z_.{}]+)"', source))
     callers = "".join((package / f"{name}.py").read_text() for name in ("channel", "store"))

@@ -9,8 +9,8 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
+from jv_session_mw.attributes import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
 from jv_session_mw.gauges import looks_at
-from jv_session_mw.telemetry import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
 from jv_session_mw.tracking.write_behind import TrackerStats
 from jv_session_mw.version import __version__
 

@@ -1,0 +1,147 @@
+"""One store call: its clock, its span and its measurement."""
+
+from contextvars import Token
+from time import perf_counter
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from opentelemetry import context
+from opentelemetry.trace import Span, StatusCode
+
+from jv_session_mw.attributes import (
+    CANCELLED,
+    CONFLICT_EVENT,
+    ERROR_TYPE,
+    FALLBACK,
+    FALLBACK_EVENT,
+    FALLBACK_REASON,
+    RESULT,
+    SERVED_BY,
+    TTL,
+    VERSION,
+)
+from jv_session_mw.deadline import Deadline
+from jv_session_mw.instruments import Instruments
+from jv_session_mw.lateness import waited
+
+
+class Current(NamedTuple):
+    """A span of ours, and what ends its being the current one."""
+
+    span: Span
+    token: Token[context.Context] | None
+    recording: bool
+
+
+class StoreCall:
+    """The clock around one store call; its time is charged to the request's deadline.
+
+    That is all there is where nobody observes it. A call that fails or is cancelled is charged too.
+    """
+
+    __slots__ = ("_deadline", "_started", "result")
+
+    is_observed = False
+    recorded: Span | None = None
+
+    def __init__(self, deadline: Deadline, started: float) -> None:
+        self._deadline = deadline
+        self._started = started
+        self.result = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._deadline.left -= waited(perf_counter() - self._started)
+
+    def finished(self, result: str, version: int, ttl_ms: int) -> None:
+        """Say what came of the call."""
+
+    def fell_back(self, reason: str) -> None:
+        """Say that memory answered. A handled fallback is no error."""
+
+    def conflicted(self, fields: int) -> None:
+        """Say that *fields* values were not those that this save was based on."""
+
+
+class ObservedCall(StoreCall):
+    """A store call with its measurement, and with its span if there is one.
+
+    The span is current inside, so that the Redis instrumentation's spans become its children. One
+    that is merely not sampled is made current all the same: its children must not start sampled
+    traces of their own. `recorded` is a span that keeps what it is told.
+    """
+
+    __slots__ = ("_current", "_instruments", "_operation", "recorded")
+
+    is_observed = True
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        operation: str,
+        deadline: Deadline,
+        started: float,
+        current: Current | None,
+    ) -> None:
+        super().__init__(deadline, started)
+        self._instruments = instruments
+        self._operation = operation
+        self._current = current
+        self.recorded = current.span if current is not None and current.recording else None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        seconds = perf_counter() - self._started
+        self._deadline.left -= waited(seconds)
+        failure = "" if kind is None else f"{kind.__module__}.{kind.__qualname__}"
+        if self._current is not None:
+            self._end(self._current, kind, failure)
+        self._instruments.measured(self._operation, seconds, self.result, failure)
+
+    def finished(self, result: str, version: int, ttl_ms: int) -> None:
+        self.result = result
+        if self.recorded is None:
+            return
+        self.recorded.set_attribute(TTL, ttl_ms / 1000)
+        if version:
+            self.recorded.set_attribute(VERSION, version)
+
+    def fell_back(self, reason: str) -> None:
+        self._instruments.fell_back(reason)
+        if self.recorded is not None:
+            self.recorded.set_attribute(FALLBACK, True)
+            self.recorded.set_attribute(FALLBACK_REASON, reason)
+            self.recorded.set_attribute(SERVED_BY, "memory")
+            self.recorded.add_event(FALLBACK_EVENT, {FALLBACK_REASON: reason})
+
+    def conflicted(self, fields: int) -> None:
+        self._instruments.conflicted(fields)
+        if self.recorded is not None:
+            self.recorded.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
+
+    def _end(self, current: Current, kind: type[BaseException] | None, failure: str) -> None:
+        if current.token is not None:
+            context.detach(current.token)
+        if self.recorded is not None:
+            self._conclude(self.recorded, kind, failure)
+        current.span.end()
+
+    def _conclude(self, span: Span, kind: type[BaseException] | None, failure: str) -> None:
+        if self.result:
+            span.set_attribute(RESULT.format(operation=self._operation), self.result)
+        if kind is not None and issubclass(kind, Exception):
+            span.set_attribute(ERROR_TYPE, failure)
+            span.set_status(StatusCode.ERROR)  # no message: it may hold keys
+        elif kind is not None:
+            span.set_attribute(CANCELLED, True)
