@@ -108,12 +108,12 @@ class Conversation(HeldConversation[S], Generic[S]):
         """
         if self.deleted:
             raise ConversationGone
-        await self.commit(self._time())
+        await self.commit(self._new_deadline())
 
     async def load(self) -> None:
         """Load it if that has not happened yet: for `load="lazy"`."""
         if not self.is_loaded:
-            await self.load_within(self._time())
+            await self.load_within(self._new_deadline())
 
     async def reload(self) -> None:
         """Load again and forget what was not saved; raises `ConversationGone`.
@@ -136,7 +136,7 @@ class Conversation(HeldConversation[S], Generic[S]):
         if self._id is None:
             return
         try:
-            await self.channel.delete(self._time())
+            await self.channel.delete(self._new_deadline())
         except StoreUnavailable:
             commits.closed = False  # it may still be there, and a save finds out
             raise
@@ -153,12 +153,12 @@ class Conversation(HeldConversation[S], Generic[S]):
         """
         self._require_loaded()
         self.asked_for_id = True
-        await self.commit(self._time())
+        await self.commit(self._new_deadline())
         owner = self.owner if owner is None else owner
         new = self._terms.channel(ids.mint(), owner, self._parent)
         async with self._commits.lock:
             if self.version:
-                await move(self.channel, new, self._terms.seconds)
+                await move(self.channel, new, self._terms.deadline)
                 follower = self._commits.follower
                 if follower is not None:
                     follower.moved((self.channel.id, self.owner), (new.id, owner))
@@ -178,7 +178,7 @@ class Conversation(HeldConversation[S], Generic[S]):
         `InvalidTransition` for a session that has ended, and `TrackerUnavailable`.
         """
         self._require_loaded()
-        await self.commit(self._time())
+        await self.commit(self._new_deadline())
         async with self._commits.lock:
             follower = self._commits.follower
             channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)

@@ -24,13 +24,13 @@ DRAIN_EVERY = 0.5
 class Policy(Struct, frozen=True, kw_only=True):
     """What all exchanges of one middleware have in common.
 
-    *seconds* is the deadline of the store work that it does by itself. Every *checkpoint_seconds*
-    a stream is committed as far as it has come; 0 is never.
+    The store work that it does by itself has *deadline* seconds. Every *checkpoint_seconds* a
+    stream is committed as far as it has come; 0 is never.
     """
 
     tokens: Tokens
     inflight: InFlight
-    seconds: float
+    deadline: float
     commit_on_error: bool
     checkpoint_seconds: float
 
@@ -60,7 +60,7 @@ class Exchange(Struct, eq=False):
         every = DRAIN_EVERY if policy.inflight.is_draining else policy.checkpoint_seconds
         if every:
             self._checkpoints = Checkpoints(
-                self.conversation, policy.inflight, every=every, deadline=policy.seconds
+                self.conversation, policy.inflight, every=every, deadline=policy.deadline
             )
 
     def begin_draining(self) -> None:
@@ -156,7 +156,7 @@ class Exchange(Struct, eq=False):
         return False
 
     async def _commit_last(self) -> None:
-        self.deadline = Deadline(self.policy.seconds)  # the client does not wait for this one
+        self.deadline = Deadline(self.policy.deadline)  # the client does not wait for this one
         try:
             await self.commit_rest()
         except ConversationGone:

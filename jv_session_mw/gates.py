@@ -194,7 +194,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         if not self._in_turn:
             return
         self.end_checkpoints()
-        self.deadline = Deadline(self.policy.seconds)
+        self.deadline = Deadline(self.policy.deadline)
         try:
             await self.commit_rest()
         except SessionError as error:

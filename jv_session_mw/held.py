@@ -98,7 +98,7 @@ class HeldConversation(Generic[S]):
 
     async def _load_anew(self) -> None:
         """Load what is stored now, while nothing is committed; raises `ConversationGone`."""
-        snapshot = await self.channel.load(self._terms.window, self._time())
+        snapshot = await self.channel.load(self._terms.window, self._new_deadline())
         if not snapshot.version:
             raise ConversationGone
         self._copy.rebase(snapshot)
@@ -161,8 +161,8 @@ class HeldConversation(Generic[S]):
         for reply in list(self._replies):
             reply.interrupt()
 
-    def _time(self) -> Deadline:
-        return Deadline(self._terms.seconds)
+    def _new_deadline(self) -> Deadline:
+        return Deadline(self._terms.deadline)
 
     def _place(self, message: Message) -> None:
         """Append *message*, unless it is there since a checkpoint."""
@@ -180,5 +180,5 @@ class HeldConversation(Generic[S]):
     async def older(self, count: int) -> list[Message]:
         """Bring in older messages: for `messages.older()`."""
         first, messages = self._copy.first_seq, self._copy.messages
-        older = await self.channel.older(first, count, self._time())
+        older = await self.channel.older(first, count, self._new_deadline())
         return self._copy.prepend(older, first, messages)

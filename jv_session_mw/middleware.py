@@ -78,7 +78,7 @@ class ConversationMiddleware:
         policy = Policy(
             tokens=tokens,
             inflight=self.store.inflight,
-            seconds=self.store.deadline,
+            deadline=self.store.deadline,
             commit_on_error=commit_on_error,
             checkpoint_seconds=checkpoint_seconds or 0.0,
         )

@@ -26,7 +26,7 @@ async def resume(
     if owner is None:
         raise ConversationGone
     channel = terms.channel(id, owner, parent)
-    snapshot = await channel.load(terms.window, Deadline(terms.seconds))
+    snapshot = await channel.load(terms.window, Deadline(terms.deadline))
     kept = None
     if not _is_there(snapshot):
         if follower is not None and not snapshot.deleted:
@@ -36,8 +36,8 @@ async def resume(
     if follower is not None:  # not before it is known that there is something to go on with
         await follower.resumed(id, owner)
     if kept is not None:
-        await channel.commit(kept, Deadline(terms.seconds))
-        snapshot = await channel.load(terms.window, Deadline(terms.seconds))
+        await channel.commit(kept, Deadline(terms.deadline))
+        snapshot = await channel.load(terms.window, Deadline(terms.deadline))
         if not _is_there(snapshot):
             raise ConversationGone
     return channel, snapshot

@@ -48,7 +48,7 @@ class Serving:
         conversation = self._store.conversation(presented.id, owner)
         if self._follower is not None:
             conversation.followed_by(self._follower)
-        deadline = Deadline(policy.seconds)
+        deadline = Deadline(policy.deadline)
         if presented.id is not None:
             conversation.channel.name_request()
             if not self._lazy:

@@ -127,7 +127,7 @@ class ConversationStore(Generic[S]):
 
         Raises `StoreUnavailable` while the store is away and memory has only a part of it.
         """
-        snapshot = await self._channel(id, owner).load_whole(self._time())
+        snapshot = await self._channel(id, owner).load_whole(self._new_deadline())
         return self._plain.read(snapshot) if snapshot.version else None
 
     async def set(self, id: str, value: dict[str, Any], *, owner: str | None = None) -> None:
@@ -137,7 +137,7 @@ class ConversationStore(Generic[S]):
         """
         if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("the conversation", "give a dict")
-        channel, deadline = self._channel(id, owner), self._time()
+        channel, deadline = self._channel(id, owner), self._new_deadline()
         while True:
             stored = await channel.load(WHOLE_LOG, deadline)
             changes = self._plain.difference(stored, value)
@@ -151,15 +151,15 @@ class ConversationStore(Generic[S]):
                 return
 
     async def has(self, id: str, *, owner: str | None = None) -> bool:
-        return await self._channel(id, owner).has(self._time())
+        return await self._channel(id, owner).has(self._new_deadline())
 
     async def delete(self, id: str, *, owner: str | None = None) -> bool:
         """Delete it for good, and say whether there was one."""
-        return await self._channel(id, owner).delete(self._time())
+        return await self._channel(id, owner).delete(self._new_deadline())
 
     async def refresh_ttl(self, id: str, *, owner: str | None = None) -> bool:
         """Slide the TTL, and say whether there was anything to keep."""
-        return await self._channel(id, owner).touch(self._time()) > 0
+        return await self._channel(id, owner).touch(self._new_deadline()) > 0
 
     async def keys(self, *, owner: str | None = None) -> list[str]:
         """Return the ids of *owner*'s conversations, or of those without an owner.
@@ -180,7 +180,7 @@ class ConversationStore(Generic[S]):
         keys = await self._keys()
         for at in range(0, len(keys), AT_ONCE):
             batch = [self._channel_of(key) for key in keys[at : at + AT_ONCE]]
-            await asyncio.gather(*(channel.delete(self._time()) for channel in batch))
+            await asyncio.gather(*(channel.delete(self._new_deadline()) for channel in batch))
         return len(keys)
 
     async def get_health(self) -> StoreHealth:
@@ -209,12 +209,12 @@ class ConversationStore(Generic[S]):
         return self._backend.condition()
 
     async def _keys(self) -> list[str]:
-        with self.telemetry.call("keys", "", context.get_current(), self._time()) as call:
+        with self.telemetry.call("keys", "", context.get_current(), self._new_deadline()) as call:
             keys = await self._backend.keys(self.deadline)
             call.result = "hit" if keys else "miss"
         return keys
 
-    def _time(self) -> Deadline:
+    def _new_deadline(self) -> Deadline:
         return Deadline(self.deadline)
 
     def _channel(self, id: str, owner: str | None) -> Channel:

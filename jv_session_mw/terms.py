@@ -22,8 +22,8 @@ S = TypeVar("S")
 class Terms(Struct, Generic[S], frozen=True):
     """What all conversations of one store have in common, so that none of them carries it.
 
-    A load brings the last *window* messages; *seconds* is the deadline of what a conversation
-    does by itself.
+    A load brings the last *window* messages. What a conversation does by itself has *deadline*
+    seconds.
     """
 
     backend: Backend
@@ -34,7 +34,7 @@ class Terms(Struct, Generic[S], frozen=True):
     kind: StateKind[S]
     rules: Rules
     window: int
-    seconds: float
+    deadline: float
 
     def channel(self, id: str, owner: str | None, parent: Context) -> Channel:
         """Return the line to one conversation, whose spans are children of *parent*'s.
