@@ -3,7 +3,7 @@
 SessionError
 ├── ConfigurationError          a setting that cannot work, found at start
 ├── ConversationNotInstalled    asked for a conversation where no middleware runs
-├── ConversationNotLoaded       touched before a lazy load
+├── ConversationNotLoaded       looked at before a lazy load
 ├── UnsupportedValue            a value the codec cannot give back as it was, refused on save
 ├── UnsupportedEdit             an edit of the message log that a delta cannot express
 ├── StoreError
@@ -37,7 +37,7 @@ class ConversationNotInstalled(SessionError, RuntimeError):
 
 
 class ConversationNotLoaded(SessionError, RuntimeError):
-    """State or messages were touched before `await conversation.load()` under `load="lazy"`."""
+    """State or messages were looked at before `await conversation.load()` under `load="lazy"`."""
 
 
 class UnsupportedValue(SessionError, TypeError):

@@ -147,7 +147,7 @@ class HttpExchange(Exchange, eq=False):
         # A body of unknown length is still to be written, and may change the conversation. So may
         # a background task, if the handler took the conversation and has not looked at it yet.
         # Who only read it for a finished answer gets no token.
-        return self._streams or (conversation.handed_out and not conversation.touched)
+        return self._streams or (conversation.handed_out and not conversation.was_looked_at)
 
 
 class SocketExchange(Exchange, eq=False, kw_only=True):

@@ -76,14 +76,14 @@ class HeldConversation(Generic[S]):
         return self._commits.gone
 
     @property
-    def touched(self) -> bool:
+    def was_looked_at(self) -> bool:
         """Whether state or messages were looked at."""
-        return self._copy.touched
+        return self._copy.was_looked_at
 
     @property
     def was_used(self) -> bool:
         """Whether what the handler answers may come from it."""
-        return self.handed_out or self.asked_for_id or self.touched
+        return self.handed_out or self.asked_for_id or self.was_looked_at
 
     async def load_within(self, deadline: Deadline) -> None:
         """Load; a tombstone makes this a new conversation under a new id."""

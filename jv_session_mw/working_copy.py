@@ -39,7 +39,7 @@ class Delta(Struct):
 
 
 class WorkingCopy(Generic[S]):
-    """State and messages of one conversation, decoded when first touched.
+    """State and messages of one conversation, decoded when first looked at.
 
     Change is found by comparison, so nested mutation is seen, untouched parts cost nothing, and
     what was loaded is never written back.
@@ -81,7 +81,7 @@ class WorkingCopy(Generic[S]):
         """Begin again from *snapshot*; objects handed out before are no longer looked at.
 
         Raises `UnreadableConversation` when a field or the newest message was written by another
-        codec or version; the other messages are looked at when they are touched.
+        codec or version; the other messages are checked when they are looked at.
         """
         claims, fields, messages = self._codec.claims, snapshot.fields, snapshot.messages
         if not all(map(claims, fields.values())):
@@ -110,7 +110,7 @@ class WorkingCopy(Generic[S]):
         self._fields = self._log = None
 
     @property
-    def touched(self) -> bool:
+    def was_looked_at(self) -> bool:
         return self._fields is not None or self._log is not None
 
     def is_as_stored(self) -> bool:

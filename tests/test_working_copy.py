@@ -32,15 +32,15 @@ def changed(handle: Handle) -> tuple[set[str], set[str]]:
     return (set(changes.fields), set(changes.removed)) if changes else (set(), set())
 
 
-def test_nothing_touched_is_nothing_to_send(handle: Handle) -> None:
-    assert not handle.copy.touched
+def test_nothing_looked_at_is_nothing_to_send(handle: Handle) -> None:
+    assert not handle.copy.was_looked_at
     assert handle.copy.collect() is None
 
 
 def test_a_read_is_nothing_to_send(handle: Handle) -> None:
     assert handle.state["nested"]["list"][1]["deep"] == "x"
     assert handle.state == START
-    assert handle.copy.touched
+    assert handle.copy.was_looked_at
     assert handle.copy.collect() is None
 
 
