@@ -17,7 +17,7 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
     {"version", "errors", "stretch", "changes", "succession", "difference"},
-    {"arguments", "deadline", "lateness", "termination", "follower"},
+    {"arguments", "backoff", "deadline", "lateness", "termination", "follower"},
     {
         "codec",
         "tagging",

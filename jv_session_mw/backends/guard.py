@@ -6,7 +6,8 @@ import logging
 from typing import TypeVar
 
 from jv_session_mw.backends.base import Backend, Call
-from jv_session_mw.backends.breaker import Backoff, Breaker
+from jv_session_mw.backends.breaker import Breaker
+from jv_session_mw.backoff import Backoff
 from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from jv_session_mw.stretch import Stretch

@@ -8,12 +8,12 @@ import time
 
 from msgspec.structs import replace
 
-from jv_session_mw.backends.breaker import Backoff
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Journal, JournaledCommit, Record
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.numbering import Numbering
+from jv_session_mw.backoff import Backoff
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, new_commit_id
 from jv_session_mw.errors import StoreError, StoreUnavailable
 

@@ -10,7 +10,7 @@ from contextvars import Context
 
 from msgspec import Struct
 
-from jv_session_mw.backends.breaker import Backoff
+from jv_session_mw.backoff import Backoff
 from jv_session_mw.errors import TrackerUnavailable, TrackingError, UnsupportedValue
 from jv_session_mw.tracking.activity import Activity, Item, Key
 from jv_session_mw.tracking.ledger import BadItems
