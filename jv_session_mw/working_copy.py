@@ -15,8 +15,8 @@ from jv_session_mw.errors import (
     UnsupportedValue,
 )
 from jv_session_mw.fields import Fields, Fingerprints
-from jv_session_mw.log import Log, LogEdit, stored_by
 from jv_session_mw.message_cache import MessageCache
+from jv_session_mw.message_log import LogEdit, MessageLog, stored_by
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
@@ -67,7 +67,7 @@ class WorkingCopy(Generic[S]):
         self._entries = NO_MESSAGES
         self._unsure: Delta | None = None
         self._fields: Fields[S] | None = None
-        self._log: Log | None = None
+        self._log: MessageLog | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -156,7 +156,9 @@ class WorkingCopy(Generic[S]):
         log = self._log
         if log is None:
             unseen = self.head.total - len(self._entries.values)
-            log = self._log = Log(self._codec, self._cache, self._entries, unseen, self._source)
+            log = self._log = MessageLog(
+                self._codec, self._cache, self._entries, unseen, self._source
+            )
         return log.messages
 
     def prepend(self, older: Stretch, first: int, messages: Messages) -> list[Message]:
