@@ -54,7 +54,7 @@ class LogEdit:
         self.fingerprints: list[Fingerprint | None] = []
 
 
-class Log:
+class MessageLog:
     """The entries that were loaded, and the list that was made of them for the app.
 
     `_values` are the messages in their places, and `_fingerprints` those of the messages as they

@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [
     {"tracking"},
     {
         "messages",
-        "log",
+        "message_log",
         "message_cache",
         "rewriting",
         "fields",

@@ -25,7 +25,8 @@ from jv_session_mw.stretch import Stretch
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 2**20
-COPIES_SHARE = 4
+A_QUARTER_OF_ENTRIES = MAX_ENTRIES // 4
+A_QUARTER_OF_BYTES = MAX_BYTES // 4
 KEPT = "kept"
 NUMBERS_APART = 2**20  # more messages than one conversation is given in an outage
 
@@ -50,25 +51,24 @@ class FallbackBackend:
         replay_within: float | None = None,
     ) -> None:
         self._primary = primary
-        # A quarter each is for the copies and, if there is one, for the journal.
-        kept_share = COPIES_SHARE - (1 if replay_within is None else 2)
-        max_entries = MAX_ENTRIES - MAX_ENTRIES // COPIES_SHARE
+        # One quarter of the bytes is for the copies, another for the journal if there is one.
+        quarters_kept = 3 if replay_within is None else 2
         # A number that memory gives is one that the store has never given, and never will.
         self.kept = Memory(
             rules,
-            max_entries=max_entries,
-            max_bytes=MAX_BYTES // COPIES_SHARE * kept_share,
+            max_entries=3 * A_QUARTER_OF_ENTRIES,
+            max_bytes=quarters_kept * A_QUARTER_OF_BYTES,
             starts=count(ELSEWHERE + 1, NUMBERS_APART),
         )
         self.copies = Copies(
             rules,
             window=window,
-            max_entries=MAX_ENTRIES // COPIES_SHARE,
-            max_bytes=MAX_BYTES // COPIES_SHARE,
+            max_entries=A_QUARTER_OF_ENTRIES,
+            max_bytes=A_QUARTER_OF_BYTES,
         )
         self.replay: Replay | None = None
         if replay_within is not None:
-            journal = Journal(max_entries, MAX_BYTES // COPIES_SHARE)
+            journal = Journal(3 * A_QUARTER_OF_ENTRIES, A_QUARTER_OF_BYTES)
             self.replay = Replay(primary, self.kept, self.copies, journal, replay_within)
 
     async def open(self, timeout: float) -> None:
@@ -92,25 +92,19 @@ class FallbackBackend:
             replay_conflicts=0 if replay is None else replay.conflicts,
         )
 
-    def _is_here(self, key: str) -> bool:
-        """Say whether memory has the say of *key*, and the primary has not."""
-        if key in self.kept:
-            return True
-        return self.replay is not None and key in self.replay.journal
-
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        if self._is_here(key):
+        if self._is_kept(key):
             return replace(self.kept.load(key, window), fallback=KEPT)
         deleted = self.copies.deleted_until(key)
         held = self.copies.last(key, known)
         try:
             snapshot = await self._primary.load(key, window, timeout, held)
         except StoreUnavailable as error:
-            source = self.kept if self._is_here(key) else self.copies.memory(key)
+            source = self.kept if self._is_kept(key) else self.copies.memory(key)
             return replace(source.load(key, window), fallback=error.reason)
-        if self._is_here(key):  # written by another request while this one waited
+        if self._is_kept(key):  # written by another request while this one waited
             return replace(self.kept.load(key, window), fallback=KEPT)
         if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
             self.copies.loaded(key, snapshot, held)
@@ -133,7 +127,7 @@ class FallbackBackend:
             return held
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        if self._is_here(key):
+        if self._is_kept(key):
             return replace(self._keep(key, changes), fallback=KEPT)
         asked = changes
         if self.replay is not None:
@@ -143,7 +137,7 @@ class FallbackBackend:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
             return replace(self._take_over(key, changes), fallback=error.reason)
-        if self._is_here(key):  # by another commit, whose reply was lost while this one's was not
+        if self._is_kept(key):  # by another commit, whose reply was lost while this one's was not
             if self.kept.came_with(key, outcome):  # as a third one had loaded what this one did
                 return replace(outcome, birth=asked.birth or outcome.birth, fallback=KEPT)
             return replace(self._keep(key, changes), fallback=KEPT)
@@ -157,7 +151,7 @@ class FallbackBackend:
         return outcome
 
     async def touch(self, key: str, timeout: float) -> int:
-        if self._is_here(key):
+        if self._is_kept(key):
             return self.kept.touch(key)
         try:
             return await self._primary.touch(key, timeout)
@@ -166,17 +160,17 @@ class FallbackBackend:
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; a tombstone stays where the primary is away."""
-        was_kept = self._is_here(key)
+        was_kept = self._is_kept(key)
         copies = self.copies.memory(key)
         held = self.kept.has(key) or copies.has(key)
         copies.delete(key)
         if was_kept:
-            self._bury(key)
+            self._delete_kept(key)
         try:
             existed = await self._primary.delete(key, timeout)
         except StoreUnavailable:
             existed = False
-            self._bury(key)
+            self._delete_kept(key)
         else:
             if self.replay is not None:
                 self.replay.forget(key)
@@ -184,7 +178,7 @@ class FallbackBackend:
         return existed or held
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        if self._is_here(key):
+        if self._is_kept(key):
             if not self.kept.has(key) or self.kept.has_changed(key, seen):
                 return False
             await self.delete(key, timeout)
@@ -194,23 +188,17 @@ class FallbackBackend:
             was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
             is_away, was_retired = True, not self.copies.memory(key).has_changed(key, seen)
-        if not was_retired or self._is_here(key):  # taken over from another request meanwhile
+        if not was_retired or self._is_kept(key):  # taken over from another request meanwhile
             return False
         self.copies.memory(key).delete(key)
         if is_away:
-            self._bury(key)
+            self._delete_kept(key)
         elif self.replay is not None:
             self.replay.forget(key)
         return True
 
-    def _bury(self, key: str) -> None:
-        is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
-        self.kept.delete(key)
-        if self.replay is not None and not is_sticky:
-            self.replay.deleted(key)
-
     async def has(self, key: str, timeout: float) -> bool:
-        if self._is_here(key):
+        if self._is_kept(key):
             return self.kept.has(key)
         try:
             return await self._primary.has(key, timeout)
@@ -225,8 +213,14 @@ class FallbackBackend:
             others = self.copies.whole().keys()
         return kept + [key for key in others if key not in self.kept]
 
+    def _is_kept(self, key: str) -> bool:
+        """Whether memory decides what *key* is, and not the primary."""
+        if key in self.kept:
+            return True
+        return self.replay is not None and key in self.replay.journal
+
     def _take_over(self, key: str, changes: Changes) -> Outcome:
-        if self._is_here(key):
+        if self._is_kept(key):
             return self._keep(key, changes)
         copies = self.copies.memory(key)
         if copies.is_deleted(key) and not changes.revive:
@@ -254,7 +248,7 @@ class FallbackBackend:
         return outcome
 
     def _keep(self, key: str, changes: Changes) -> Outcome:
-        """Apply *changes* to what memory has the say of, and write them down for the replay."""
+        """Apply *changes* to what memory keeps, and write them down for the replay."""
         if changes.revive:
             self.copies.memory(key).forget_all(key)
         if self.replay is None:
@@ -267,3 +261,14 @@ class FallbackBackend:
         outcome = self.kept.commit(key, here, new_commit_id())
         self.replay.took_over(key, here, outcome, MISSING)
         return outcome
+
+    def _delete_kept(self, key: str) -> None:
+        """Leave a tombstone, and let the primary hear of the delete by the replay.
+
+        Not by the sticky rule, by which the primary never hears of what memory keeps: that is how
+        a conversation is kept that the journal had no room for.
+        """
+        is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
+        self.kept.delete(key)
+        if self.replay is not None and not is_sticky:
+            self.replay.deleted(key)
