@@ -58,35 +58,35 @@ class Serving:
                     await refuse(error, scope, send)
                     return
         put_conversation(scope, conversation)
-        inflight = policy.inflight
+        exchange: HttpExchange | SocketExchange
         if scope["type"] == "http":
             exchange = HttpExchange(policy, conversation, presented, deadline, send)
-            inflight.begin(exchange)
-            try:
-                await self._http(exchange, scope, receive)
-            finally:
-                inflight.end(exchange)
-            return
-        socket = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
-        inflight.begin(socket)
+        else:
+            exchange = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
+        policy.inflight.begin(exchange)
         try:
-            await self._socket(socket, scope, send)
+            if isinstance(exchange, HttpExchange):
+                await self._http(exchange, scope, receive)
+            else:
+                await self._socket(exchange, scope, send)
         finally:
-            inflight.end(socket)
+            policy.inflight.end(exchange)
 
     async def _http(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> None:
         try:
             await self._app(scope, receive, exchange.send)
-        except BaseException as error:
+        except Exception as error:
             exchange.break_off(error)
             await exchange.finish()
             if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
-                exchange.failure = error  # of a lazy load or a save() in the handler
-            if exchange.failure is None or not isinstance(error, Exception):
-                if isinstance(error, Exception) and exchange.would_lose_client:
-                    with suppress(OSError):  # the client has gone: its server shall hear of the app
-                        await answer_for_app(scope, exchange.send_refusal)
+                exchange.failure = error  # of a lazy load, or a save() in the handler
+            if exchange.failure is None:
+                await _answer_for_app(exchange, scope)
                 raise
+        except BaseException as error:
+            exchange.break_off(error)
+            await exchange.finish()
+            raise
         else:
             await exchange.finish()
         if exchange.failure is not None:
@@ -95,15 +95,24 @@ class Serving:
     async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except BaseException as error:
+        except Exception:
             await exchange.finish()
             failure = exchange.failure
-            ours = failure is not None and is_refusal(failure) and isinstance(error, Exception)
-            if failure is None or not ours or exchange.closed:
+            if failure is None or not is_refusal(failure) or exchange.closed:
                 raise
             await hang_up(failure, send)
+        except BaseException:
+            await exchange.finish()
+            raise
         else:
             await exchange.finish()
+
+
+async def _answer_for_app(exchange: HttpExchange, scope: Scope) -> None:
+    """Hand out the new token of a client whose app has failed: its old one leads nowhere."""
+    if exchange.would_lose_client:
+        with suppress(OSError):  # the client has gone: its server shall hear of the app
+            await answer_for_app(scope, exchange.send_refusal)
 
 
 async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope) -> None:
