@@ -22,7 +22,7 @@ from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
 
 if TYPE_CHECKING:  # who has no tracker does not pay for its import
-    from jv_session_mw.tracking.following import Following, TrackPolicy
+    from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
     from jv_session_mw.tracking.tracker import SessionTracker
 
 logger = logging.getLogger("jv_session_mw")
@@ -62,7 +62,7 @@ class ConversationMiddleware:
     ) -> None:
         try:
             _check(store, resolvers, owner, load, exclude)
-            following = _following(tracker, track)
+            follower = _follower(tracker, track)
             if checkpoint_seconds is not None:
                 require_seconds("checkpoint_seconds", checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
@@ -83,7 +83,7 @@ class ConversationMiddleware:
             checkpoint_seconds=checkpoint_seconds or 0.0,
         )
         self._serving = Serving(
-            app, self.store, policy, owner=owner, lazy=load == "lazy", follower=following
+            app, self.store, policy, owner=owner, lazy=load == "lazy", follower=follower
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +122,9 @@ def _check(store: object, resolvers: object, owner: object, load: str, exclude: 
         raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
 
 
-def _following(tracker: "SessionTracker | None", track: "TrackPolicy | None") -> "Following | None":
+def _follower(
+    tracker: "SessionTracker | None", track: "TrackPolicy | None"
+) -> "TrackerFollower | None":
     if tracker is None:
         if track is not None:
             raise ConfigurationError("track says how to follow, and there is no tracker: give one")
@@ -131,9 +133,9 @@ def _following(tracker: "SessionTracker | None", track: "TrackPolicy | None") ->
         raise ConfigurationError(
             f"tracker={tracker!r}: give a tracker, such as SupabaseSessionTracker()"
         )
-    from jv_session_mw.tracking.following import Following, TrackPolicy
+    from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
 
-    return Following(tracker, track or TrackPolicy())
+    return TrackerFollower(tracker, track or TrackPolicy())
 
 
 def _are_all(given: object, fit: Callable[[object], bool]) -> bool:

@@ -13,7 +13,7 @@ from jv_session_mw.errors import (
     TrackerUnavailable,
     TrackingError,
 )
-from jv_session_mw.tracking.following import TrackPolicy
+from jv_session_mw.tracking.follower import TrackPolicy
 from jv_session_mw.tracking.memory import MemorySessionTracker
 from jv_session_mw.tracking.session import (
     ENDED,

@@ -31,7 +31,7 @@ class TrackPolicy:
             raise ConfigurationError(f"on_delete={self.on_delete!r}: give 'archive' or 'delete'")
 
 
-class Following:
+class TrackerFollower:
     """Lets *tracker* follow the conversations: a session begins with the first message."""
 
     def __init__(self, tracker: SessionTracker, policy: TrackPolicy) -> None:

@@ -21,7 +21,7 @@ from jv_session_mw.tracking import (
     SessionTracker,
     TrackPolicy,
 )
-from jv_session_mw.tracking.following import Following
+from jv_session_mw.tracking.follower import TrackerFollower
 from tests.tracking.apps import KEYS, chat, tracked
 from tests.tracking.chatting import ALICE, Chat, chatting, none, only
 
@@ -76,7 +76,7 @@ async def test_a_turn_that_was_not_stored_is_not_counted(tracker: SessionTracker
 
         async def held(value: int) -> Conversation:
             conversation = store.conversation("s", ALICE)
-            conversation.followed_by(Following(tracker, TrackPolicy()))
+            conversation.followed_by(TrackerFollower(tracker, TrackPolicy()))
             await conversation.load()
             conversation.state["n"] = value
             conversation.messages.append({"role": "user", "content": "hello"})
