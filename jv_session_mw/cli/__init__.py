@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jv_session_mw.cli import check, new_key, redis, tracking
+from jv_session_mw.cli.actions import run_action
 from jv_session_mw.errors import SessionError
 
 
@@ -20,12 +21,12 @@ class Command:
 
 
 COMMANDS = (
-    Command("redis", "run a real Valkey in the background", redis.configure, redis.run),
+    Command("redis", "run a real Valkey in the background", redis.configure, run_action),
     Command(
         "check", "connect as the application would, and say what to do", check.configure, check.run
     ),
     Command(
-        "tracking", "set up and check the list of chat sessions", tracking.configure, tracking.run
+        "tracking", "set up and check the list of chat sessions", tracking.configure, run_action
     ),
     Command("new-key", "make a key that signs tokens", new_key.configure, new_key.run),
 )

@@ -1,41 +1,28 @@
 """`jv-session-mw redis start | status | stop`: what `valkey` does, in words."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from jv_session_mw.cli import valkey
-
-Action = Callable[[argparse.Namespace], int]
+from jv_session_mw.cli.actions import add_action
+from jv_session_mw.cli.server import RunningServer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    start = _add(actions.add_parser, "start", "start it, unless it is running already", _start)
+    add = parser.add_subparsers(required=True, metavar="ACTION").add_parser
+    start = add_action(add, "start", "start it, unless it is running already", _start)
     start.add_argument(
         "--port", type=int, help=f"a port of 127.0.0.1 (default: {valkey.DEFAULT_PORT})"
     )
-    _add(actions.add_parser, "status", "say where it is running; status 1 if it is not", _status)
-    _add(actions.add_parser, "stop", "stop it, and wait for its end; its data stay", _stop)
-
-
-def _add(
-    add_parser: Callable[..., argparse.ArgumentParser], name: str, text: str, action: Action
-) -> argparse.ArgumentParser:
-    parser = add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(action=action)
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        help="where its data, log and pid are"
-        " (default: jv-session-mw/redis in $XDG_STATE_HOME or ~/.local/state)",
-    )
-    return parser
-
-
-def run(arguments: argparse.Namespace) -> int:
-    action: Action = arguments.action
-    return action(arguments)
+    status = add_action(add, "status", "say where it is running; status 1 if it is not", _status)
+    stop = add_action(add, "stop", "stop it, and wait for its end; its data stay", _stop)
+    for action in (start, status, stop):
+        action.add_argument(
+            "--directory",
+            type=Path,
+            help="where its data, log and pid are"
+            " (default: jv-session-mw/redis in $XDG_STATE_HOME or ~/.local/state)",
+        )
 
 
 def _start(arguments: argparse.Namespace) -> int:
@@ -61,5 +48,5 @@ def _stop(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(server: valkey.RunningServer, what: str) -> str:
+def _describe(server: RunningServer, what: str) -> str:
     return f"{server.version} {what} at {server.url} (pid {server.pid}, data in {server.directory})"

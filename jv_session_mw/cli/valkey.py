@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jv_session_mw.cli.binary import find_server
-from jv_session_mw.cli.ephemeral import ephemeral
 from jv_session_mw.cli.processes import has_ended, poll_until
 from jv_session_mw.cli.server import (
     HOST,
@@ -26,8 +25,6 @@ from jv_session_mw.cli.server import (
     inspect,
 )
 from jv_session_mw.errors import ConfigurationError, SessionError
-
-__all__ = ["RunningServer", "default_directory", "ephemeral", "start", "status", "stop"]
 
 DEFAULT_PORT = 6379
 STOP_SECONDS = 30.0

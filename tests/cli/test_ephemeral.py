@@ -30,7 +30,7 @@ def owner_of_an_ephemeral_server(
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from jv_session_mw.cli.server import ask\n"
-        "from jv_session_mw.cli.valkey import ephemeral\n"
+        "from jv_session_mw.cli.ephemeral import ephemeral\n"
         "with ephemeral() as server:\n"
         "    def announce(): print(server.pid, server.port, flush=True)\n"
     ) + textwrap.indent(body, "    ")
