@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from examples.chat.agent import Chat, ChatAgent
 from examples.chat.model import Model, model_from_env
-from examples.chat.sessions import add_sessions, tracker_from_env, visitor, welcome
+from examples.chat.sessions import add_sessions, tracker_from_env
 from examples.chat.spans import RecentSpans, SpanNode, current_trace_id
+from examples.chat.visitors import visitor, welcome
 from jv_session_integrations.fastapi import CurrentConversation
 from jv_session_mw import ConversationMiddleware, Message, create_conversation_store
 from jv_session_mw.tracking import SessionTracker, TrackPolicy

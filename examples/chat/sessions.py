@@ -1,7 +1,6 @@
 """The sidebar: the sessions of a visitor, to be listed, found, renamed, resumed and deleted."""
 
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.types import Scope
 
 from jv_session_integrations.fastapi import CurrentConversation
 from jv_session_mw import Conversation, ConversationGone, ConversationStore, UnsupportedValue
@@ -22,7 +20,6 @@ from jv_session_mw.tracking import (
     TrackingError,
 )
 
-VISITOR = "visitor"
 STATUSES: dict[type[Exception], int] = {
     SessionNotFound: 404,
     ConversationGone: 404,
@@ -58,25 +55,6 @@ def tracker_from_env(environ: Mapping[str, str] = os.environ) -> SessionTracker:
     from jv_session_mw.tracking import SupabaseSessionTracker  # which needs the extra `supabase`
 
     return SupabaseSessionTracker()
-
-
-def visitor(scope: Scope) -> str | None:
-    """Return who this is, by a cookie that cannot be guessed. Your login goes here."""
-    header = b";".join(value for name, value in scope["headers"] if name == b"cookie")
-    for pair in header.decode("latin-1").split(";"):  # those of other apps may hold anything
-        name, _, value = pair.strip().partition("=")
-        if name == VISITOR:
-            return value or None
-    return None
-
-
-def welcome(request: Request, response: Response) -> Response:
-    """Give the browser a visitor's cookie unless it has one."""
-    if visitor(request.scope) is None:
-        response.set_cookie(
-            VISITOR, secrets.token_urlsafe(16), max_age=31_536_000, httponly=True, samesite="lax"
-        )
-    return response
 
 
 def add_sessions(app: FastAPI, tracker: SessionTracker, store: ConversationStore[Any]) -> None:

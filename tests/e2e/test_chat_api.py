@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from examples.chat.app import create_app
 from examples.chat.model import TourModel, model_from_env
-from examples.chat.sessions import visitor
+from examples.chat.visitors import visitor
 from tests.e2e.conftest import serve
 from tests.gateway import Gateway, key_of
 from tests.servers import RedisServer
