@@ -53,6 +53,7 @@ class HeldConversation(Generic[S]):
 
     @property
     def channel(self) -> Channel:
+        """The line to what is stored of it; a new conversation is given its id by this."""
         channel = self._channel
         if channel is None:
             if self._id is None:

@@ -151,6 +151,7 @@ class ConversationStore(Generic[S]):
                 return
 
     async def has(self, id: str, *, owner: str | None = None) -> bool:
+        """Say whether it is stored, without loading it."""
         return await self._channel(id, owner).has(self._new_deadline())
 
     async def delete(self, id: str, *, owner: str | None = None) -> bool:

@@ -1,6 +1,8 @@
 """Bad configuration is a ConfigurationError at start, which names the culprit."""
 
+import asyncio
 import math
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from jv_session_mw import (
     RedisConversationStore,
     create_conversation_store,
 )
+from jv_session_mw.cli.server import HOST
 
 NO_SECONDS: list[object] = [0, -1, math.nan, math.inf, -math.inf, "60", True]
 NO_COUNT: list[object] = [0, -1, 1.5, "5", True, math.nan]
@@ -86,9 +89,19 @@ def test_an_unknown_option_is_a_type_error() -> None:
         create_conversation_store(no_such_option=1)
 
 
-def test_nothing_connects_before_it_is_used() -> None:
-    RedisConversationStore(host="host.invalid", port=1)
-    RedisConversationStore(url="redis://host.invalid:1/15")
+async def test_nothing_connects_before_it_is_used() -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        listener.setblocking(False)
+        port: int = listener.getsockname()[1]
+        stores = [
+            RedisConversationStore(host=HOST, port=port),
+            RedisConversationStore(url=f"redis://{HOST}:{port}/15"),
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):  # nobody waits to be accepted
+            listener.accept()
+        for store in stores:
+            await store.close()
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -78,7 +78,7 @@ async def test_a_rotation_before_the_load_is_refused_and_moves_nothing() -> None
     assert await store.get("id") == {"a": 1}
 
 
-async def test_a_delete_that_failed_leaves_a_conversation_that_can_be_saved(
+async def test_a_conversation_whose_delete_failed_can_still_be_saved(
     own_valkey: RedisServer,
 ) -> None:
     async with RedisConversationStore(url=own_valkey.url, fallback=None, deadline=5) as store:
@@ -88,6 +88,10 @@ async def test_a_delete_that_failed_leaves_a_conversation_that_can_be_saved(
         with pytest.raises(StoreUnavailable):
             await conversation.delete()
         assert not conversation.deleted
+        own_valkey.start()
+        conversation.state["a"] = 1
+        await conversation.save()
+        assert await store.get("id") == {"a": 1}
 
 
 async def test_a_reply_tells_its_text_after_its_end_and_is_stored_once() -> None:
