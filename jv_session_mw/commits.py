@@ -17,19 +17,19 @@ logger = logging.getLogger("jv_session_mw")
 
 
 class HasChannel(Protocol):
-    """What can say where to commit to, which mints an id for a new conversation."""
+    """Where to commit to. Asking a new conversation for it mints the id."""
 
     @property
     def channel(self) -> Channel: ...
 
 
 class Commits(Struct, eq=False):
-    """Sends what the working copy collects, and lets it absorb what comes of it.
+    """Sends what the working copy collects, and hands it the outcome.
 
-    Who is cancelled while it waits leaves a delta of unknown outcome. Whoever commits next sends
-    that one again, under the same commit id: a backend applies it once. `closed` ends all that,
-    and `gone` says that it was not this request which has closed it. A *follower* is told of each
-    that was stored, once.
+    A commit that is cancelled while it waits leaves a delta of unknown outcome. The next commit
+    sends it again under the same commit id, and a backend applies it once. Once `closed`, nothing
+    is committed any more; `gone` says that somebody else has ended the conversation. A *follower*
+    is told once of each commit that was stored.
     """
 
     _copy: WorkingCopy[Any]

@@ -6,8 +6,8 @@ from msgspec import Struct
 class Deadline(Struct, gc=False):
     """The seconds of store time that one request may still spend.
 
-    Only time inside store calls is taken off what is `left`, so that a stream of minutes has its
-    commit at the end; and of that not what the event loop was late, which is not the store's.
+    `left` shrinks only while a store call is under way, so that a stream of minutes still has time
+    for its last commit. Time by which the event loop was late is not the store's, and not counted.
     """
 
     left: float

@@ -72,7 +72,7 @@ class Exchange(Struct, eq=False):
 
     @property
     def is_half_done(self) -> bool:
-        """Whether something of it has left already, and more is to come."""
+        """Whether the client has seen its beginning, and more is to come."""
         return self.started
 
     def end_checkpoints(self) -> None:

@@ -35,7 +35,7 @@ class Fields(Generic[S]):
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
-        """Say, at next to no cost, that the state surely is as it was; in doubt, False."""
+        """Return whether the state is certainly as it was. Cheap; False when unsure."""
         try:
             values = _named(self._kind.dump(self.state))
         except UnsupportedValue:

@@ -1,4 +1,4 @@
-"""Whoever follows what becomes of the conversations: told on the way, and never waited for."""
+"""What a follower of the conversations is told as they change."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -22,9 +22,10 @@ class Committed(Struct, frozen=True):
 
 
 class Follower(Protocol):
-    """Is told of each commit after it was stored; the first three wait for nothing, raise nothing.
+    """Is told of each commit once it is stored, and of each move and delete.
 
-    `resumed` and `kept` are for `conversation.resume()`: they are awaited, and may raise.
+    Those three happen within a request, so they must neither wait nor raise. `resumed` and `kept`
+    serve `conversation.resume()`: they are awaited, and may raise.
     """
 
     def committed(self, id: str, owner: str | None, commit: Committed) -> None: ...

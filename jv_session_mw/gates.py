@@ -16,8 +16,8 @@ logger = logging.getLogger("jv_session_mw")
 class HttpExchange(Exchange, eq=False):
     """Commits before the response starts, before its last byte, and after the app has ended.
 
-    The start of a response of known length waits for the first of its body, as a server may let
-    it wait anyway: where that is the last of it too, one look for changes does for both.
+    The start of a response of known length is held back until its first body message, as servers
+    may do anyway. If that message is also the last, one look for changes serves both gates.
     Source: ASGI specification, HTTP, "Response Start".
     """
 

@@ -113,7 +113,7 @@ class HeldConversation(Generic[S]):
         return self._commits.are_under_way or self._copy.differs
 
     def is_as_stored(self) -> bool:
-        """Say, at little cost, that surely nothing is to be committed; in doubt, False."""
+        """Return whether there is certainly nothing to commit. Cheap; False when unsure."""
         return self._copy.is_as_stored() and not self._commits.are_under_way
 
     def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
@@ -129,7 +129,7 @@ class HeldConversation(Generic[S]):
         self._commits.follower = follower
 
     def is_fresh(self) -> bool:
-        """Say that its TTL need not slide: there is none, or less than a tenth of it is over."""
+        """Return whether the TTL may stay: there is none, or less than a tenth of it has passed."""
         return self._commits.closed or self._copy.expires_after(
             self._terms.rules.ttl_ms * TOUCH_BELOW
         )

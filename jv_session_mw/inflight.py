@@ -47,7 +47,7 @@ class InFlight:
         return task
 
     async def outlive(self, work: Coroutine[object, object, T]) -> T:
-        """Wait for *work*, which goes on to its end when whoever waits is cancelled."""
+        """Wait for *work*, which runs to its end even when the waiting task is cancelled."""
         return await asyncio.shield(self.spawn(work))
 
     def begin(self, exchange: UnderWay) -> None:

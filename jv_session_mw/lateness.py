@@ -15,13 +15,12 @@ QUICK_SECONDS = 0.01  # too little for its share of lateness to be worth a look
 
 
 class Lateness:
-    """What one event loop spends on other things, as timers find that come too late.
+    """The time that one event loop spends on other things, measured by timers that fire late.
 
-    Whoever waits for a reply sets such timers, one at a time, tells of each by `expect()`, and
-    calls `note()` when it comes, or will not come any more. A time-out by `now()` nearly stands
-    still while the loop is late: a store is not away where this process was busy, was stopped, or
-    had no CPU. A tenth of that time counts all the same, so that a server which is silent is found
-    out by a process that is always busy too.
+    Whoever waits for a reply sets such timers, one at a time, announces each with `expect()` and
+    calls `note()` when it fires or is cancelled. The clock `now()` nearly stands still while the loop is late, so that a store
+    does not count as away because this process was busy, stopped or without CPU. A tenth of that
+    time counts all the same: a process that is always busy must notice a silent server too.
     """
 
     __slots__ = ("_due", "_dues", "_lost", "_lost_at", "_since")
@@ -80,7 +79,7 @@ _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Lateness] = WeakKeyDicti
 
 
 def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
-    """Return the one of *loop*."""
+    """Return the lateness of *loop*, which all that wait in it share."""
     found = _of_loops.get(loop)
     if found is None:
         found = _of_loops[loop] = Lateness()

@@ -14,7 +14,7 @@ from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.succession import extended
 
-# What is here, without that being a look: past the `__getitem__` of `Messages`.
+# Reads messages without marking them as looked at: past the `__getitem__` of `Messages`.
 _held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem__)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -98,7 +98,7 @@ class MessageLog:
         return values
 
     def is_as_stored(self) -> bool:
-        """Say, at little cost, that surely nothing was done to the messages; in doubt, False."""
+        """Return whether the messages are certainly as loaded. Cheap; False when unsure."""
         messages = self.messages
         return len(messages) == len(self._values) and self._begins_as_it_was(messages)
 

@@ -81,8 +81,9 @@ class Messages(list[Message]):
         """Let `copy.deepcopy` and `pickle` make a plain list, without the store behind this one."""
         return list, (list(self),)
 
-    # Whoever gets hold of a message may change it; until somebody has, there is nothing to compare.
-    # Who removes or replaces one has that noted too: the first `unlooked` are those first loaded.
+    # Whoever gets hold of a message may change it, so its fingerprint is taken before that. Until
+    # then there is nothing to compare. To remove or replace a message is a look at it, too: the
+    # first `unlooked` messages are those that were loaded.
 
     def look(self, index: SupportsIndex | slice = 0) -> None:
         """Note what the messages from *index* on are, before anybody can change one of them."""

@@ -20,7 +20,7 @@ INTERNAL_ERROR = 1011
 
 
 def is_refusal(error: SessionError) -> bool:
-    """Whether the client is told; any other error is the app's own, and is raised to it."""
+    """Whether the middleware answers the client itself; any other error is raised to the app."""
     return isinstance(error, (StoreUnavailable, ConversationConflict, UnreadableConversation))
 
 

@@ -52,7 +52,7 @@ class Reply:
             self._place(self.message)
 
     def go_on_in(self, messages: list[Message]) -> None:
-        """Let the end change what a checkpoint has stored, now that *messages* are loaded anew."""
+        """Find the stored checkpoint in reloaded *messages*: the end of the reply changes that."""
         if INTERRUPTED.items() <= self.message.items():
             stored = (held for held in reversed(messages) if held == self.message)
             self.message = next(stored, self.message)

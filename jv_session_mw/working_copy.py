@@ -114,7 +114,7 @@ class WorkingCopy(Generic[S]):
         return self._fields is not None or self._log is not None
 
     def is_as_stored(self) -> bool:
-        """Say, at little cost, that a commit surely would have nothing to send; in doubt, False."""
+        """Return whether there is certainly nothing to send. Cheap; False when unsure."""
         if self._unsure is not None:
             return False
         if self._log is not None and not self._log.is_as_stored():

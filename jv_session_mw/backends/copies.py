@@ -1,4 +1,4 @@
-"""What this process saw last of the conversations that it served, for when their store is away."""
+"""Copies of the conversations that this process served lately, for when their store is away."""
 
 import time
 from collections import OrderedDict
@@ -25,11 +25,11 @@ class Sight:
 
 
 class Copies:
-    """Notes what is loaded and committed elsewhere, and makes a memory of it only when asked.
+    """Notes what was loaded and committed, and turns it into a `Memory` only when asked.
 
-    There is a load with every request, but hardly ever an outage: to note it is to keep what it
-    returned, and that is also what the next load need not bring again. The bounds are for what was
-    noted and that memory together; the memory, a leftover of the last outage, is the first to go.
+    Every request loads, but outages are rare: noting a load only keeps the snapshot, which also
+    spares the next load the messages that are in it. The bounds apply to the notes and the memory
+    together; the memory, left over from the last outage, goes first.
     """
 
     def __init__(

@@ -156,16 +156,16 @@ def lay_base(entry: Entry, changes: Changes) -> int:
 
 
 def recall(entry: Entry, changes: Changes) -> Outcome | None:
-    """Return what *changes* were answered when they came before; None if they did not.
+    """Return the outcome of *changes* if they were committed before, else None.
 
-    Their conversation goes by its birth of today: memory gives it another when it takes it over.
+    It carries the birth that the entry has now: memory gives it another when it takes it over.
     """
     answer = entry.commits.get(changes.commit_id)
     return None if answer is None else replace(answer, birth=entry.birth)
 
 
 def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
-    """Let *entry* know *changes* again when they come a second time."""
+    """Keep *outcome*, to answer *changes* with it when they come a second time."""
     commits = entry.commits
     commits[changes.commit_id] = outcome
     if len(commits) > REMEMBERED_COMMITS:

@@ -82,7 +82,7 @@ class Memory:
         return self.has(key) and self.version(key, seen.birth) != seen.version
 
     def came_with(self, key: str, outcome: Outcome) -> bool:
-        """Say whether what is kept under *key* had in it what *outcome* answers when it came."""
+        """Return whether *key* already contained the commit of *outcome* when it moved here."""
         birth, version = ("", 0) if (entry := self._entries.find(key)) is None else entry.origin
         return outcome.birth == birth and outcome.version <= version
 

@@ -73,8 +73,8 @@ class Pending:
     def next(self, wanted: Wanted | None) -> Batch | None:
         """Return the batch to be written next, of all or of what is *wanted*.
 
-        What was sent and failed goes first: it may be about a session under its old key, and
-        through an outage whoever waits would else leave a batch of its own behind.
+        A batch that failed goes first: it may be about a session under its old key. And in an
+        outage each caller that waits would otherwise leave another batch behind.
         """
         for batch in self.batches:
             if any(_concerns(wanted, *noted) for noted in batch.activities.items()):

@@ -106,8 +106,8 @@ class WriteBehind:
     async def drain(self, wanted: Wanted | None = None) -> None:
         """Send what waits, or what of it is *wanted*; raises what kept it from being sent.
 
-        Whoever wants something, and has waited for another one that failed, does not try again:
-        of a hundred that wait for a database that hangs the last one would wait a hundred times.
+        A caller that asks for something in particular, and has waited for a batch that failed, does
+        not try again: the last of a hundred callers would otherwise wait for a hundred time-outs.
         """
         owner = self._loop
         if owner is not None and owner is not asyncio.get_running_loop() and owner.is_running():
