@@ -7,11 +7,12 @@ from opentelemetry.trace import TracerProvider
 from typing_extensions import TypeVar
 
 from jv_session_mw.arguments import require_choice, require_seconds, require_text, require_whole
+from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.memory_backend import MemoryBackend
-from jv_session_mw.backends.redis.address import read_parts, read_url
+from jv_session_mw.backends.redis.address import Address, read_parts, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.topology import (
@@ -108,17 +109,21 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         if credential_provider is not None:
             ours = {**ours, "credential_provider": credential_provider}
         parts = read_parts(host, port, db, username, password, tls=tls)
-        connect = _connect(url, client, ours) or connect_to(parts, ours)
-        redis = RedisBackend(connect, rules, prefix=key_prefix, delivery=delivery)
-        consequence = "memory serves" if fallback else "requests are answered with 503"
-        guarded = GuardedBackend(redis, consequence=consequence)
-        replay_within = deadline if recovery == "replay" else None
+        redis = RedisBackend(
+            _connect(url, client, parts, ours), rules, prefix=key_prefix, delivery=delivery
+        )
+        backend: Backend
+        if fallback is None:
+            backend = GuardedBackend(redis, consequence="requests are answered with 503")
+        else:
+            backend = FallbackBackend(
+                GuardedBackend(redis, consequence="memory serves"),
+                rules,
+                window=window,
+                replay_within=deadline if recovery == "replay" else None,
+            )
         super().__init__(
-            backend=(
-                FallbackBackend(guarded, rules, window=window, replay_within=replay_within)
-                if fallback
-                else guarded
-            ),
+            backend=backend,
             telemetry=Telemetry("redis", tracer_provider, meter_provider),
             codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),
@@ -210,14 +215,12 @@ async def reset_conversation_store() -> None:
         await store.close()
 
 
-def _connect(url: str | None, client: Client | None, ours: Options) -> Connect | None:
-    if client is not None:
-        if url is not None:
-            raise ConfigurationError(
-                "url and client both say where the server is: give one of them"
-            )
-        return connect_like(client, ours)
-    return None if url is None else connect_to(read_url(url), ours)
+def _connect(url: str | None, client: Client | None, parts: Address, ours: Options) -> Connect:
+    if client is None:
+        return connect_to(parts if url is None else read_url(url), ours)
+    if url is not None:
+        raise ConfigurationError("url and client both say where the server is: give one of them")
+    return connect_like(client, ours)
 
 
 def _rules(

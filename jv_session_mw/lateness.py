@@ -18,9 +18,10 @@ class Lateness:
     """The time that one event loop spends on other things, measured by timers that fire late.
 
     Whoever waits for a reply sets such timers, one at a time, announces each with `expect()` and
-    calls `note()` when it fires or is cancelled. The clock `now()` nearly stands still while the loop is late, so that a store
-    does not count as away because this process was busy, stopped or without CPU. A tenth of that
-    time counts all the same: a process that is always busy must notice a silent server too.
+    calls `note()` when it fires or is cancelled. The clock `now()` nearly stands still while the
+    loop is late, so that a store does not count as away because this process was busy, stopped or
+    without CPU. A tenth of that time counts all the same: a process that is always busy must notice
+    a silent server too.
     """
 
     __slots__ = ("_due", "_dues", "_lost", "_lost_at", "_since")
