@@ -12,7 +12,6 @@ from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.rewriting import Rewriting
 from jv_session_mw.stretch import Stretch
-from jv_session_mw.succession import extended
 
 # Reads messages without marking them as looked at: past the `__getitem__` of `Messages`.
 _held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem__)  # pyright: ignore[reportUnknownMemberType]
@@ -180,7 +179,7 @@ class MessageLog:
 
 def stored_by(edit: LogEdit, first_seq: int) -> Stretch:
     """Return the log that *edit* has led to, its first new entry as *first_seq*."""
-    return extended(edit.kept, first_seq, edit.appended) if edit.appended else edit.kept
+    return edit.kept.extended(first_seq, edit.appended) if edit.appended else edit.kept
 
 
 def _end_of(entries: Stretch) -> int:

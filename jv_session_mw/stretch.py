@@ -32,6 +32,15 @@ class Stretch:
     def __add__(self, other: "Stretch") -> "Stretch":
         return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
 
+    def extended(self, first: int, values: Sequence[bytes]) -> "Stretch":
+        """Return this with *values* at its end, whose numbers count on from *first*."""
+        held, end = self.numbers, first + len(values)
+        if isinstance(held, range) and held.stop == first:
+            return Stretch(range(held.start, end), [*self.values, *values])
+        if not held:
+            return Stretch(range(first, end), values)
+        return Stretch([*held, *range(first, end)], [*self.values, *values])
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stretch) and list(self) == list(other)
 

@@ -1,25 +1,13 @@
 """What a conversation is once changes are stored, from what it was and the outcome."""
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
 from jv_session_mw.changes import Changes, Outcome, Snapshot
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
-def extended(stretch: Stretch, first: int, values: Sequence[bytes]) -> Stretch:
-    """Return *stretch* with *values* at its end, whose numbers count on from *first*."""
-    held, end = stretch.numbers, first + len(values)
-    if isinstance(held, range) and held.stop == first:
-        return Stretch(range(held.start, end), [*stretch.values, *values])
-    if not held:
-        return Stretch(range(first, end), values)
-    return Stretch([*held, *range(first, end)], [*stretch.values, *values])
-
-
-def applied(changes: Changes, fields: dict[str, bytes]) -> dict[str, bytes]:
-    """Return *fields* with those set and without those removed; *fields* itself if none is."""
+def fields_after(fields: dict[str, bytes], changes: Changes) -> dict[str, bytes]:
+    """Return *fields* as *changes* leave them: *fields* itself if none is set or removed."""
     puts, removed = changes.fields, changes.removed
     if not (puts or removed):
         return fields
@@ -31,10 +19,10 @@ def applied(changes: Changes, fields: dict[str, bytes]) -> dict[str, bytes]:
     return changed
 
 
-def stored(
+def snapshot_from(
     outcome: Outcome, fields: dict[str, bytes], messages: Stretch, commit_id: str = ""
 ) -> Snapshot:
-    """Return what is stored by *outcome*, of which *fields* and *messages* are known here."""
+    """Return the snapshot that *outcome* is about, with the *fields* and *messages* known here."""
     return Snapshot(
         outcome.version,
         outcome.created_ms,
@@ -50,7 +38,7 @@ def stored(
 
 
 def last_outcome(snapshot: Snapshot) -> Outcome:
-    """Return what the last commit in *snapshot* was answered."""
+    """Return the outcome of the last commit in *snapshot*."""
     return Outcome(
         "committed",
         snapshot.version,
@@ -62,11 +50,12 @@ def last_outcome(snapshot: Snapshot) -> Outcome:
     )
 
 
-def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -> Snapshot | None:
-    """Return *snapshot* as it is once *changes* are stored, with the last *window* messages.
+def snapshot_after(
+    snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int
+) -> Snapshot | None:
+    """Return *snapshot* as *changes* leave it, with the last *window* messages (0: all).
 
-    A window of 0 is all of them. None when that cannot be told: somebody else has
-    changed it meanwhile, or the log was edited.
+    None when that cannot be told: somebody else has changed it meanwhile, or the log was edited.
     """
     if outcome.version != snapshot.version + 1 or outcome.conflicts:
         return None
@@ -74,15 +63,16 @@ def after(snapshot: Snapshot, changes: Changes, outcome: Outcome, window: int) -
         return None
     messages = snapshot.messages
     if changes.appended:
-        messages = extended(messages, outcome.first_seq, changes.appended)
+        messages = messages.extended(outcome.first_seq, changes.appended)
     most = min(window, outcome.total) if window else outcome.total
     if len(messages.values) > most:
         messages = messages[-most:] if most else NO_MESSAGES
-    return stored(outcome, applied(changes, snapshot.fields), messages, changes.commit_id)
+    fields = fields_after(snapshot.fields, changes)
+    return snapshot_from(outcome, fields, messages, changes.commit_id)
 
 
-def completed(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:
-    """Return *snapshot* with *changes* in it, which were stored before a later version of it.
+def snapshot_with(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:
+    """Return *snapshot*, taken of a later version, with earlier *changes* that it lacks.
 
     None when that cannot be told: the log was edited.
     """

@@ -20,7 +20,7 @@ from jv_session_mw.message_log import LogEdit, MessageLog, stored_by
 from jv_session_mw.messages import Message, Messages, Source
 from jv_session_mw.state import StateKind
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
-from jv_session_mw.succession import applied, stored
+from jv_session_mw.succession import fields_after, snapshot_from
 
 S = TypeVar("S")
 
@@ -75,7 +75,7 @@ class WorkingCopy(Generic[S]):
         head = self.head
         if isinstance(head, Snapshot):
             return head
-        return stored(head, self._stored, self._entries)
+        return snapshot_from(head, self._stored, self._entries)
 
     def rebase(self, snapshot: Snapshot) -> None:
         """Begin again from *snapshot*; objects handed out before are no longer looked at.
@@ -211,7 +211,7 @@ class WorkingCopy(Generic[S]):
             return
         self.head = outcome
         self.expires_ms = time() * 1000 + outcome.ttl_ms
-        self._stored = applied(delta.changes, self._stored)
+        self._stored = fields_after(self._stored, delta.changes)
         if self._fields is not None:
             self._fields.absorb(delta.changes, self._stored, delta.state)
         if delta.log is None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import MISSING, Changes, Put, Rules
-from jv_session_mw.succession import after
+from jv_session_mw.succession import snapshot_after
 from tests.backends.harness import KEY, TTL_MS, commit_id, same, sets
 
 names = st.sampled_from(["a", "b", "c"])
@@ -34,7 +34,7 @@ def test_a_snapshot_after_a_commit_is_what_a_load_finds(
         }
         changes = Changes(commit_id(), snapshot.version, puts, gone, messages, birth=snapshot.birth)
         outcome = memory.commit(KEY, changes)
-        found = after(snapshot, changes, outcome, window)
+        found = snapshot_after(snapshot, changes, outcome, window)
         assert found is not None
         assert same(found, memory.load(KEY, window))
         snapshot = found
@@ -46,4 +46,4 @@ def test_a_commit_upon_somebody_elses_is_not_guessed_at() -> None:
     known = memory.load(KEY, 5)
     memory.commit(KEY, sets(1, b=b"2"))
     mine = Changes(commit_id(), 1, {"c": Put(b"3")}, birth=known.birth)
-    assert after(known, mine, memory.commit(KEY, mine), 5) is None
+    assert snapshot_after(known, mine, memory.commit(KEY, mine), 5) is None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from jv_session_mw.backends.entry import REMEMBERED_COMMITS, weight
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
-from jv_session_mw.succession import after, completed, last_outcome
+from jv_session_mw.succession import last_outcome, snapshot_after, snapshot_with
 
 
 class Sight:
@@ -97,7 +97,7 @@ class Copies:
         if seen is not None and held.birth == outcome.birth and held.version >= outcome.version:
             seen.commits = _with(seen.commits, changes, outcome)  # a load has found it already
             return
-        now = after(held, changes, outcome, self.window)
+        now = snapshot_after(held, changes, outcome, self.window)
         if now is None:
             self._follow(key, changes, outcome)
         elif seen is None:
@@ -135,7 +135,7 @@ class Copies:
         memory = self.memory(key)
         if memory.version(key, outcome.birth) < outcome.version:
             memory.follow(key, changes, outcome, self.window)
-        elif (whole := completed(memory.load(key, 0), changes, outcome)) is not None:
+        elif (whole := snapshot_with(memory.load(key, 0), changes, outcome)) is not None:
             memory.keep(key, whole)
         else:
             memory.forget(key)
