@@ -34,13 +34,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 
         Raises `ConfigurationError`, naming the variable, for what is not a number.
         """
+        default = cls()
         return cls(
             url=environ.get("REDIS_URL") or None,
-            host=environ.get("REDIS_HOST") or "localhost",
-            port=_port(environ, "REDIS_PORT", 6379),
+            host=environ.get("REDIS_HOST") or default.host,
+            port=_port(environ, "REDIS_PORT", default.port),
             password=environ.get("REDIS_PASSWORD") or None,
-            db=_integer(environ, "REDIS_DB", 0),
-            ttl_seconds=_seconds(environ, "REDIS_CONVERSATION_TTL", 3600),
+            db=_integer(environ, "REDIS_DB", default.db),
+            ttl_seconds=_seconds(environ, "REDIS_CONVERSATION_TTL", default.ttl_seconds),
             secret_keys=_keys(environ.get(SECRET_KEYS, "")),
             supabase_url=environ.get(SUPABASE_URL) or None,
             supabase_service_key=environ.get(SUPABASE_SERVICE_KEY) or None,

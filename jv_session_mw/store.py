@@ -138,7 +138,7 @@ class ConversationStore(Generic[S]):
         if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("the conversation", "give a dict")
         channel, deadline = self._channel(id, owner), self._new_deadline()
-        while True:
+        while True:  # again where somebody else has deleted it, or begun it anew, in between
             stored = await channel.load(WHOLE_LOG, deadline)
             changes = self._plain.difference(stored, value)
             if stored.version and changes.empty():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
-from jv_session_mw.backends.redis.failures import FOREIGN
+from jv_session_mw.backends.redis.failures import CLIENT_ERRORS
 from jv_session_mw.backends.redis.scripts import SOURCES
 from jv_session_mw.backends.redis.waiting import (
     Argument,
@@ -178,7 +178,11 @@ class Batcher:
             return
         try:
             wire = self._idle.pop() if self._idle else self._new_wire()
-        except (*FOREIGN, TypeError, ValueError) as error:  # of somebody else's connection class
+        except (
+            *CLIENT_ERRORS,
+            TypeError,
+            ValueError,
+        ) as error:  # of another's connection class
             _fail(batch, error)
             return
         self._under_way[wire] = batch

@@ -27,7 +27,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (redis_errors.RedisError, "error"),
     (OSError, "connection"),
 )
-FOREIGN = (redis_errors.RedisError, OSError)
+CLIENT_ERRORS = (redis_errors.RedisError, OSError)
 
 # What the client library has no class for, or what a script of Redis 6.2 wraps into its own error.
 _WORDS = re.compile(

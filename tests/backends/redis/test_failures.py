@@ -8,7 +8,7 @@ import pytest
 from redis import exceptions as redis_errors
 
 from jv_session_mw import RedisConversationStore
-from jv_session_mw.backends.redis.failures import FOREIGN, translate
+from jv_session_mw.backends.redis.failures import CLIENT_ERRORS, translate
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from tests.promises.conftest import PATIENT_SECONDS
 from tests.promises.wire import Wire
@@ -32,7 +32,7 @@ def make(kind: type[Exception]) -> Exception:
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_error_of_the_client_library_is_unavailable(kind: type[Exception]) -> None:
-    assert issubclass(kind, FOREIGN)
+    assert issubclass(kind, CLIENT_ERRORS)
     error = translate(make(kind))
     assert isinstance(error, StoreUnavailable)
     assert error.reason
