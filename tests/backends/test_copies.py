@@ -92,7 +92,7 @@ def test_a_load_after_a_failover_wins_over_what_that_has_lost(copies: Copies) ->
     copies.loaded(KEY, loaded(3, b"x"), before)
     copies.loaded(KEY, loaded(3, b"x"), before)  # of two that were sent at once
     copies.committed(KEY, ours(3, b"y"), stored(4, 2, 2))
-    assert values(copies.memory(KEY).snapshot(KEY, WINDOW)) == [b"x", b"y"]
+    assert values(copies.memory(KEY).load(KEY, WINDOW)) == [b"x", b"y"]
 
 
 def test_a_load_after_an_outage_wins_over_what_was_left_of_it(copies: Copies) -> None:
