@@ -43,8 +43,12 @@ class Checkpoints:
 
     def commit_now(self) -> None:
         """Commit without waiting for the time to come."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        if self._conversation.is_idle():
+            self._timer = self._loop.call_later(self._every, self.commit_now)
+        else:
             self._inflight.spawn(self._commit())
 
     async def _commit(self) -> None:

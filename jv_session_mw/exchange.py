@@ -65,20 +65,30 @@ class Exchange(Struct, eq=False):
 
     def begin_draining(self) -> None:
         """Commit what the client has seen the beginning of now, and then again and again."""
-        if self.is_half_done:
+        if self.started:
             self.begin_checkpoints()
             if self._checkpoints is not None:
                 self._checkpoints.commit_now()
-
-    @property
-    def is_half_done(self) -> bool:
-        """Whether the client has seen its beginning, and more is to come."""
-        return self.started
 
     def end_checkpoints(self) -> None:
         if self._checkpoints is not None:
             self._checkpoints.end()
             self._checkpoints = None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the token of the client leads nowhere by now."""
+        return self.conversation.deleted or self._has_moved()
+
+    @property
+    def would_lose_client(self) -> bool:
+        """Whether it would keep such a token, as nothing has been sent that replaces it."""
+        return self.presented.id is not None and not self.started and self._has_moved()
+
+    def _has_moved(self) -> bool:
+        """Say whether what is stored is not under the id that the client came with."""
+        conversation = self.conversation
+        return bool(conversation.version) and conversation.channel.id != self.presented.id
 
     @property
     def is_personal(self) -> bool:

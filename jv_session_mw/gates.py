@@ -1,6 +1,7 @@
 """One exchange, and the moments at which it commits."""
 
 import logging
+from asyncio import CancelledError
 from contextlib import suppress
 
 from starlette.types import Message, Receive
@@ -54,15 +55,9 @@ class HttpExchange(Exchange, eq=False):
     def is_personal(self) -> bool:
         return self._streams or self.conversation.was_used  # what streams may look at it yet
 
-    @property
-    def would_lose_client(self) -> bool:
-        """Whether the token of the client leads nowhere, as its conversation has another id now."""
-        return self.presented.id is not None and not self.started and self._has_moved()
-
     async def send_refusal(self, message: Message) -> None:
         """Send what is answered in place of the app, with the token if that is a new one."""
-        is_news = self.conversation.deleted or self._has_moved()
-        if message["type"] == "http.response.start" and is_news:
+        if message["type"] == "http.response.start" and self.has_news:
             message = self.with_token(message)
         await self.forward(message)
 
@@ -111,6 +106,9 @@ class HttpExchange(Exchange, eq=False):
                 conversation.discard()
                 self.failure = error
                 raise
+            except CancelledError:
+                self._start = start  # who goes on all the same sends it with the body
+                raise
         self.started = True
         self._token_is_out = self._needs_token(start["status"])
         opening = self.with_token(start) if self._token_is_out else self.varying(start)
@@ -131,11 +129,6 @@ class HttpExchange(Exchange, eq=False):
             self.failure = error
             raise
 
-    def _has_moved(self) -> bool:
-        """Say whether what is stored is not under the id that the client came with."""
-        conversation = self.conversation
-        return bool(conversation.version) and conversation.channel.id != self.presented.id
-
     def _needs_token(self, status: int) -> bool:
         conversation = self.conversation
         if conversation.known or conversation.deleted or conversation.version:
@@ -151,27 +144,31 @@ class HttpExchange(Exchange, eq=False):
 
 
 class SocketExchange(Exchange, eq=False, kw_only=True):
-    """Commits before each `receive()` that follows a message, and at the end.
+    """Commits before each `receive()`, before it is closed or denied, and at the end.
 
-    Each turn has a deadline of its own: a socket may be open for hours. What a turn's commit
-    raises, also `ConversationGone`, comes out of that `receive()`: later turns would be lost too.
+    A message begins a turn. Each has a deadline of its own: a socket may be open for hours. What a
+    turn's commit raises, also `ConversationGone`, comes out of the `receive()` that ends it: later
+    turns would be lost too.
     """
 
     take: Receive
     closed: bool = False
     _in_turn: bool = False
-
-    @property
-    def is_half_done(self) -> bool:
-        return self._in_turn
+    _refused: bool = False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "websocket.accept":
+        kind = message["type"]
+        if kind == "websocket.accept":
             self.started = True
-            message = self.with_token(readable(message))
-        elif message["type"] == "websocket.close":
+            await self.forward(self.with_token(readable(message)))
+            self.begin_checkpoints()
+            return
+        if kind in ("websocket.close", "websocket.http.response.start"):
             await self._end_turn()
             self.closed = True
+            self.end_checkpoints()
+            if kind != "websocket.close" and self.has_news:
+                message = self.with_token(readable(message))
         await self.forward(message)
 
     async def receive(self) -> Message:
@@ -179,9 +176,8 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         self.failure = None  # of an earlier turn: the app has gone on
         await self._end_turn()
         message = await self.take()
-        self._in_turn = message["type"] == "websocket.receive"
-        if self._in_turn:
-            self.begin_checkpoints()
+        if message["type"] == "websocket.receive":
+            self._in_turn, self._refused = True, False
         self.closed = message["type"] == "websocket.disconnect"
         return message
 
@@ -191,20 +187,17 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         return not (self.started or conversation.known or conversation.asked_for_id)
 
     async def _end_turn(self) -> None:
-        if not self._in_turn:
+        """Commit, unless what there is was refused before and the app was told."""
+        if self._refused or self._forgoes_rest():
             return
-        self.end_checkpoints()
         self.deadline = Deadline(self.policy.deadline)
         try:
             await self.commit_rest()
         except SessionError as error:
-            self.failure = error
-            self._leave_turn()
+            self.failure, self._refused, self._in_turn = error, True, False
             raise
-        self._leave_turn()  # only now: who is cancelled meanwhile may come again
+        if not self._in_turn:
+            return
+        self._in_turn = False  # only now: who is cancelled meanwhile may come again
         if not self.conversation.is_fresh():
             await self.conversation.refresh_ttl(self.deadline)
-
-    def _leave_turn(self) -> None:
-        self._in_turn = False
-        self.end_checkpoints()  # a SIGTERM may have begun others while the turn was committed

@@ -116,6 +116,10 @@ class HeldConversation(Generic[S]):
         """Return whether there is certainly nothing to commit. Cheap; False when unsure."""
         return self._copy.is_as_stored() and not self._commits.are_under_way
 
+    def is_idle(self) -> bool:
+        """Say, at little cost, that nothing is to be committed, nor any reply under way."""
+        return not self._replies and self.is_as_stored()
+
     def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
         """Store what has changed; nothing at all when a value is refused."""
         return self._commits.run(self, deadline, strictly)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from typing import cast
 
 import msgspec
 from starlette.types import Message, Scope, Send
@@ -24,17 +25,28 @@ def is_refusal(error: SessionError) -> bool:
     return isinstance(error, (StoreUnavailable, ConversationConflict, UnreadableConversation))
 
 
+def refusal_in(error: BaseException) -> SessionError | None:
+    """Return what of *error* the client is told: also what a task group has raised alone."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return refusal_in(group.exceptions[0]) if len(group.exceptions) == 1 else None
+    return error if isinstance(error, SessionError) and is_refusal(error) else None
+
+
 async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
     """Answer with 503 and `Retry-After`, 409, or 500, as problem details (RFC 9457)."""
     status, title, headers = _answer(error)
     if status == 500:
         logger.error("a conversation cannot be read: %s", error, exc_info=error)
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
-        "extensions", ()
-    ):
+    if scope["type"] == "websocket" and not can_deny(scope):
         await hang_up(error, send)
         return
     await _answer_with(status, title, headers, scope, send)
+
+
+def can_deny(scope: Scope) -> bool:
+    """Whether the handshake of a WebSocket can be answered with a response of HTTP."""
+    return "websocket.http.response" in (scope.get("extensions") or ())
 
 
 async def answer_for_app(scope: Scope, send: Send) -> None:

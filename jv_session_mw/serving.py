@@ -12,7 +12,14 @@ from jv_session_mw.errors import SessionError, StoreUnavailable, UnreadableConve
 from jv_session_mw.exchange import Policy
 from jv_session_mw.follower import Follower
 from jv_session_mw.gates import HttpExchange, SocketExchange
-from jv_session_mw.refusals import answer_for_app, hang_up, is_refusal, refuse
+from jv_session_mw.refusals import (
+    answer_for_app,
+    can_deny,
+    hang_up,
+    is_refusal,
+    refusal_in,
+    refuse,
+)
 from jv_session_mw.store import ConversationStore
 
 
@@ -78,8 +85,8 @@ class Serving:
         except Exception as error:
             exchange.break_off(error)
             await exchange.finish()
-            if exchange.failure is None and isinstance(error, SessionError) and is_refusal(error):
-                exchange.failure = error  # of a lazy load, or a save() in the handler
+            if exchange.failure is None:
+                exchange.failure = refusal_in(error)  # of a lazy load, or a save() in the handler
             if exchange.failure is None:
                 await _answer_for_app(exchange, scope)
                 raise
@@ -95,12 +102,16 @@ class Serving:
     async def _socket(self, exchange: SocketExchange, scope: Scope, send: Send) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception:
+        except Exception as error:
             await exchange.finish()
-            failure = exchange.failure
-            if failure is None or not is_refusal(failure) or exchange.closed:
+            refusal = None if exchange.closed else refusal_in(error)
+            if refusal is None:
+                await _deny_for_app(exchange, scope)
                 raise
-            await hang_up(failure, send)
+            if exchange.started:
+                await hang_up(refusal, send)
+            else:
+                await refuse(refusal, scope, send)
         except BaseException:
             await exchange.finish()
             raise
@@ -113,6 +124,13 @@ async def _answer_for_app(exchange: HttpExchange, scope: Scope) -> None:
     if exchange.would_lose_client:
         with suppress(OSError):  # the client has gone: its server shall hear of the app
             await answer_for_app(scope, exchange.send_refusal)
+
+
+async def _deny_for_app(exchange: SocketExchange, scope: Scope) -> None:
+    """Hand out the new token of such a client where a handshake can be answered with one."""
+    if exchange.would_lose_client and not exchange.closed and can_deny(scope):
+        with suppress(OSError):
+            await answer_for_app(scope, exchange.send)
 
 
 async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope) -> None:

@@ -7,9 +7,18 @@ from contextlib import suppress
 import pytest
 from starlette.types import Message, Receive, Send
 
-from jv_session_mw import Conversation, ConversationConflict, MemoryConversationStore
+from jv_session_mw import (
+    Conversation,
+    ConversationConflict,
+    MemoryConversationStore,
+    RedisConversationStore,
+    UnsupportedValue,
+)
 from jv_session_mw.exchange import DRAIN_EVERY
 from tests.promises.raw import Exchange, Handler, around
+from tests.promises.raw import stored as stored_in
+from tests.promises.serving import eventually
+from tests.servers import RedisServer
 
 CONNECT: Message = {"type": "websocket.connect"}
 ACCEPT: Message = {"type": "websocket.accept"}
@@ -84,25 +93,153 @@ async def test_a_turn_whose_commit_was_given_up_is_committed_by_the_next_receive
     assert stored == [{"a": 1}]
 
 
-async def test_a_turn_that_ends_while_the_process_is_to_end_leaves_no_checkpoints_behind() -> None:
+@pytest.mark.parametrize("way", ["checkpoint", "sigterm"])
+async def test_an_answer_beside_a_receive_that_waits_is_stored_on_its_way(way: str) -> None:
+    """A task waits for a "stop" or the next message while another one writes the answer."""
     store = MemoryConversationStore()
-    versions: list[int] = []
+    stored: list[object] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        waiting = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        conversation.reply().write("half")
+        if way == "sigterm":
+            store.inflight.terminating()
+        await eventually(lambda: conversation.version == 1)
+        stored.append(await store.get(conversation.id))
+        waiting.cancel()
+
+    options = {"checkpoint_seconds": 0.01} if way == "checkpoint" else {}
+    await Socket(1).run(around(handler, store, **options))
+    half = {"role": "assistant", "content": "half", "interrupted": True}
+    assert stored == [{"messages": [half]}]
+
+
+async def test_what_is_changed_after_the_end_of_a_socket_is_nobodys() -> None:
+    store = MemoryConversationStore()
+    held: list[Conversation] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        held.append(conversation)
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        conversation.state["a"] = 1
+        store.inflight.terminating()
+        await asyncio.sleep(0)
+
+    await run(handler, store, turns=1)
+    held[0].state["a"] = 2
+    await asyncio.sleep(2 * DRAIN_EVERY)
+    assert await stored_in(store) == [{"a": 1}]
+
+
+async def test_what_follows_a_receive_that_was_given_up_is_stored_by_the_next() -> None:
+    """An app that looks for a "stop" between two tokens, and then waits for the next message."""
+    store = MemoryConversationStore()
+    stored: list[object] = []
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await receive()
+        conversation.state["a"] = 1
+        waiting = asyncio.ensure_future(receive())
+        await eventually(lambda: conversation.version == 1)
+        stored.append(await store.get(conversation.id))
+        waiting.cancel()
+
+    await run(handler, store, turns=1)
+    assert stored == [{"a": 1}]
+
+
+async def test_a_value_that_was_refused_does_not_keep_the_next_message_away() -> None:
+    store = MemoryConversationStore()
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        conversation.state["bad"] = object()
+        with pytest.raises(UnsupportedValue):
+            await receive()
+        assert await receive() == TURN
+        del conversation.state["bad"]
+        conversation.state["a"] = 1
+        await send({"type": "websocket.close"})
+
+    await run(handler, store, turns=2)
+    assert await stored_in(store) == [{"a": 1}]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_socket_is_closed_after_its_last_change_is_stored(turns: int) -> None:
+    store = MemoryConversationStore()
+    seen: list[object] = []
+
+    class Watched(Socket):
+        async def send(self, message: Message) -> None:
+            if message["type"] == "websocket.close":
+                seen.extend(await stored_in(store))
+            await super().send(message)
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        for _ in range(turns):
+            await receive()
+        waiting = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        conversation.state["a"] = 1
+        await send({"type": "websocket.close"})
+        waiting.cancel()
+
+    await Watched(turns).run(around(handler, store))
+    assert seen == [{"a": 1}]
+
+
+async def test_a_bug_that_follows_a_conflict_at_once_is_its_own_too() -> None:
+    store = MemoryConversationStore(on_conflict="reject")
 
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         await receive()
         await send(ACCEPT)
         await receive()
         conversation.state["a"] = 1
-        async with conversation._commits.lock:  # pyright: ignore[reportPrivateUsage]
-            ending = asyncio.ensure_future(receive())
-            await asyncio.sleep(0)
-            store.inflight.terminating()
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.01)
-        conversation.state["a"] = 2  # between two turns
-        await asyncio.sleep(2 * DRAIN_EVERY)
-        versions.append(conversation.version)
-        ending.cancel()
+        await conversation.save()
+        async with store.open(conversation.id) as other:
+            other.state["a"] = 2
+        conversation.state["a"] = 3
+        with pytest.raises(ConversationConflict):
+            await receive()
+        raise LookupError("a bug of the app")
 
-    await run(handler, store, turns=1)
-    assert versions == [1]
+    with pytest.raises(LookupError):
+        await run(handler, store, turns=1)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_a_store_that_is_away_in_the_handlers_own_save_closes_with_1013(
+    own_valkey: RedisServer, grouped: bool
+) -> None:
+    async with RedisConversationStore(url=own_valkey.url, fallback=None, deadline=0.3) as store:
+
+        async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(ACCEPT)
+            await receive()
+            conversation.state["a"] = 1
+            own_valkey.kill()
+            if not grouped:
+                await conversation.save()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(conversation.save())
+
+        socket = await Socket(1).run(around(handler, store))
+    assert socket.sent[-1]["code"] == 1013
