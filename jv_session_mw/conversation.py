@@ -6,6 +6,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
+from jv_session_mw.channel import Channel
 from jv_session_mw.errors import ConversationGone, StoreUnavailable
 from jv_session_mw.held import HeldConversation
 from jv_session_mw.messages import Message, Messages
@@ -129,9 +130,9 @@ class Conversation(HeldConversation[S], Generic[S]):
         With a tracker its session ends too, as the middleware's `track=` says.
         """
         commits = self._commits
+        await commits.settled()  # who gives up here has deleted nothing
         commits.closed = True
         self._replies.clear()
-        await commits.settled()
         self._copy.discard()
         if self._id is None:
             return
@@ -156,15 +157,26 @@ class Conversation(HeldConversation[S], Generic[S]):
         await self.commit(self._new_deadline())
         owner = self.owner if owner is None else owner
         new = self._terms.channel(ids.mint(), owner, self._parent)
-        async with self._commits.lock:
-            if self.version:
-                await move(self.channel, new, self._terms.deadline)
-                follower = self._commits.follower
-                if follower is not None:
-                    follower.moved((self.channel.id, self.owner), (new.id, owner))
+        await self._terms.inflight.outlive(self._move_to(new, owner))
+
+    async def _move_to(self, new: Channel, owner: str | None) -> None:
+        """Go on in *new* from when all is there: whatever fails after that, its token goes out."""
+
+        def take() -> None:
             self._id, self._channel, self.owner, self.known = new.id, new, owner, False
-            if self.version:
-                await self._load_anew()
+
+        async with self._commits.lock:
+            if not self.version:
+                take()
+                return
+            old, old_owner = self.channel, self.owner
+            try:
+                await move(old, new, self._terms.deadline, take)
+            finally:
+                if self._channel is new:
+                    if self._commits.follower is not None:
+                        self._commits.follower.moved((old.id, old_owner), (new.id, owner))
+                    await self._load_anew()
 
     async def resume(self, id: str) -> None:
         """Go on with another conversation of the same owner, as from a list of sessions.

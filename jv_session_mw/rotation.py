@@ -1,5 +1,7 @@
 """A whole conversation from one id to another, as raw bytes."""
 
+from collections.abc import Callable
+
 from jv_session_mw.changes import MISSING
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
@@ -7,14 +9,16 @@ from jv_session_mw.difference import difference
 from jv_session_mw.errors import ConversationGone, StoreUnavailable
 
 
-async def move(old: Channel, new: Channel, seconds: float) -> None:
+async def move(
+    old: Channel, new: Channel, seconds: float, copied: Callable[[], None] = lambda: None
+) -> None:
     """Store what is under *old* under *new*, then delete *old*; each step within *seconds*.
 
     The two ids are in different Cluster slots, so no single step can do both. In this order a
-    failure leaves two conversations, never none; and what another request stores under *old*
-    meanwhile is moved too, before that is deleted. Raises `ConversationGone`, and
-    `StoreUnavailable` where a part would be lost: what only the store has, or all of it with this
-    process.
+    failure leaves two conversations, never none, and *copied* is called before the old one is at
+    stake. What another request stores under *old* meanwhile is moved too. Raises
+    `ConversationGone`, and `StoreUnavailable` where a part would be lost: what only the store has,
+    or all of it with this process.
     """
     moved = MISSING
     while True:
@@ -28,6 +32,7 @@ async def move(old: Channel, new: Channel, seconds: float) -> None:
         )
         if outcome.fallback and not whole.fallback:
             raise StoreUnavailable("the store went away meanwhile", reason=outcome.fallback)
+        copied()
         if await old.retire(whole, Deadline(seconds)):
             return
         moved = await new.load_whole(Deadline(seconds))

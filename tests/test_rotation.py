@@ -6,17 +6,28 @@ from typing import TypeAlias
 
 import pytest
 from opentelemetry import context
+from starlette.types import Receive, Send
 
-from jv_session_mw import ConversationGone, ConversationStore, RedisConversationStore
+from jv_session_mw import (
+    Conversation,
+    ConversationGone,
+    ConversationStore,
+    RedisConversationStore,
+)
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.ids import TokenSigner
 from jv_session_mw.rotation import move
 from tests.conftest import Servers
+from tests.promises.apps import KEYS
+from tests.promises.raw import Exchange, around, body, start
+from tests.promises.wire import Wire
 from tests.servers import RedisServer
 from tests.stores import PATIENCE, STORES, opened
 
+SIGNER = TokenSigner(KEYS, purpose="conversation")
 MESSAGES: list[object] = [{"n": number} for number in range(60)]
 WHOLE: dict[str, object] = {"a": 1, "b": 2, "messages": MESSAGES}
 
@@ -122,3 +133,81 @@ async def test_what_would_be_in_memory_alone_stays_where_it_is(own_valkey: Redis
         own_valkey.thaw()
     async with RedisConversationStore(url=own_valkey.url, deadline=PATIENCE) as other:
         assert await other.get("old") == WHOLE
+
+
+@pytest.mark.parametrize("steps", range(1, 24))
+async def test_a_rotation_that_is_given_up_leads_to_all_of_it(servers: Servers, steps: int) -> None:
+    """As by a time-out that the app has put around its login."""
+    servers.get("valkey-9").ask("FLUSHALL")
+    async with opened("valkey-9", servers) as store:
+        await store.set("id", {"step": 0})
+
+        async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+            rotating = asyncio.create_task(conversation.rotate())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            rotating.cancel()
+            await asyncio.wait({rotating})
+            await conversation.save()  # after what goes on by itself
+            conversation.state["step"] = 1
+            await send(start(200, 2))
+            await send(body(b"ok"))
+
+        exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("id")})
+        await exchange.run(around(handler, store))
+        identity = SIGNER.verify(exchange.token or "")
+        assert identity is not None
+        assert await store.get(identity.id) == {"step": 1}
+
+
+async def test_a_rotation_whose_last_reply_is_lost_hands_out_its_token(valkey: RedisServer) -> None:
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, deadline=0.3, fallback=None) as store,
+    ):
+        await store.set("id", {"step": 0})
+        retire = Channel.retire
+
+        async def lost(channel: Channel, seen: Snapshot, deadline: Deadline) -> bool:
+            wire.lose_next_reply()
+            retiring = asyncio.ensure_future(retire(channel, seen, deadline))
+            await wire.lost.wait()
+            wire.hold()
+            return await retiring
+
+        async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Channel, "retire", lost)
+                await conversation.rotate()
+
+        exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("id")})
+        await exchange.run(around(handler, store))
+        assert exchange.status == 503
+        wire.release()
+    identity = SIGNER.verify(exchange.token or "")
+    assert identity is not None
+    async with RedisConversationStore(url=valkey.url, deadline=PATIENCE) as store:
+        assert await store.get(identity.id) == {"step": 0}
+
+
+async def test_a_delete_that_is_given_up_before_it_begins_has_deleted_nothing(
+    valkey: RedisServer,
+) -> None:
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, deadline=PATIENCE) as store,
+    ):
+        await store.set("id", {"step": 0})
+        async with store.open("id") as conversation:
+            conversation.state["step"] = 1
+            wire.hold()
+            saving = asyncio.create_task(conversation.save())
+            await wire.held.wait()
+            deleting = asyncio.create_task(conversation.delete())
+            await asyncio.sleep(0)
+            deleting.cancel()
+            wire.release()
+            await asyncio.wait({saving, deleting})
+            assert not conversation.deleted
+            conversation.state["step"] = 2
+        assert await store.get("id") == {"step": 2}
