@@ -1,5 +1,6 @@
 """The state as it is stored, field by field, and the object that was made of it for the app."""
 
+import operator
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from jv_session_mw.changes import Changes, Put
@@ -156,4 +157,5 @@ def _named(values: dict[str, object]) -> dict[object, object]:
 
 def _equal(again: object, now: object) -> bool:
     """Whether two values are one, as far as their type lets anybody tell."""
-    return type(now).__eq__ is object.__eq__ or bool(again == now)
+    # Compiled, `==` is taken for a bool, which that of a number of NumPy does not give.
+    return type(now).__eq__ is object.__eq__ or bool(operator.eq(again, now))

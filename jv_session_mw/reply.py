@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.messages import Message
 
 INTERRUPTED: Message = {"interrupted": True}
@@ -34,7 +35,13 @@ class Reply:
         return "".join(self._parts)
 
     def write(self, text: str) -> None:
-        """Add a piece of the answer. It is stored when the reply ends, or at a checkpoint."""
+        """Add a piece of the answer. It is stored when the reply ends, or at a checkpoint.
+
+        Raises `UnsupportedValue` for what is no text, such as the None in the last piece of many
+        models; what came before is kept.
+        """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValue("a piece of the reply", f"{text!r} is no text")
         self._parts.append(text)
 
     def finish(self) -> None:

@@ -94,6 +94,19 @@ async def test_a_conversation_whose_delete_failed_can_still_be_saved(
         assert await store.get("id") == {"a": 1}
 
 
+@pytest.mark.parametrize("piece", [None, b"lo", 1])
+async def test_a_piece_that_is_no_text_is_refused_and_keeps_what_came_before(piece: object) -> None:
+    store = MemoryConversationStore()
+    async with store.open("id") as conversation:
+        reply = conversation.reply()
+        reply.write("hel")
+        with pytest.raises(UnsupportedValue, match="a piece of the reply"):
+            reply.write(piece)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        reply.interrupt()
+    half = {"role": "assistant", "content": "hel", "interrupted": True}
+    assert await store.get("id") == {"messages": [half]}
+
+
 async def test_a_reply_tells_its_text_after_its_end_and_is_stored_once() -> None:
     store = MemoryConversationStore()
     async with store.open("id") as conversation:

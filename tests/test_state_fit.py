@@ -212,3 +212,30 @@ async def test_a_copy_of_the_messages_is_a_plain_list_without_the_store() -> Non
         ):
             assert type(copied) is list
             assert copied == conversation.messages
+
+
+class Truth:
+    """What a comparison of NumPy gives in place of a bool."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Score(float):
+    """A number that compares as one of NumPy does."""
+
+    __hash__ = float.__hash__
+
+    def __eq__(self, other: object) -> Truth:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        return Truth()
+
+
+class Scored(BaseModel):
+    score: float = 0.0
+
+
+async def test_a_number_whose_comparison_is_no_bool_is_stored_as_the_type_has_it() -> None:
+    store = MemoryConversationStore(state_type=Scored)
+    async with store.open("id") as conversation:
+        conversation.state.score = Score(0.5)
+    assert await store.get("id") == {"score": 0.5}
