@@ -172,11 +172,16 @@ class Conversation(HeldConversation[S], Generic[S]):
             old, old_owner = self.channel, self.owner
             try:
                 await move(old, new, self._terms.deadline, take)
-            finally:
+            except StoreUnavailable:
                 if self._channel is new:
-                    if self._commits.follower is not None:
-                        self._commits.follower.moved((old.id, old_owner), (new.id, owner))
-                    await self._load_anew()
+                    await self._has_moved((old.id, old_owner))
+                raise
+            await self._has_moved((old.id, old_owner))
+
+    async def _has_moved(self, was: tuple[str, str | None]) -> None:
+        if self._commits.follower is not None:
+            self._commits.follower.moved(was, (self.channel.id, self.owner))
+        await self._load_anew()
 
     async def resume(self, id: str) -> None:
         """Go on with another conversation of the same owner, as from a list of sessions.

@@ -27,13 +27,7 @@ class LogEdit:
     """
 
     __slots__ = (
-        "appended",
-        "clears",
-        "fingerprints",
-        "kept",
-        "kept_fingerprints",
-        "size",
-        "values",
+        "appended", "clears", "fingerprints", "kept", "kept_fingerprints", "size", "values",
     )  # fmt: skip
 
     def __init__(

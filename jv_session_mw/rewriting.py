@@ -16,17 +16,8 @@ class Rewriting:
     """
 
     __slots__ = (
-        "_changes",
-        "_codec",
-        "_entries",
-        "_fingerprints",
-        "_passed",
-        "_values",
-        "fingerprints",
-        "kept",
-        "numbers",
-        "refused",
-        "stored",
+        "_changes", "_codec", "_entries", "_fingerprints", "_passed", "_values", "fingerprints",
+        "kept", "numbers", "refused", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -91,10 +82,8 @@ class Rewriting:
         now, fingerprint = stored, self._fingerprints[index]
         if not matches(message, fingerprint):
             try:
-                now, fingerprint = (
-                    self._written(message, stored, fingerprint),
-                    fingerprint_of(message),
-                )
+                now = self._written(message, stored, fingerprint)
+                fingerprint = fingerprint_of(message)
             except UnsupportedValue as error:
                 self.refused.append(error)
                 message = self._values[index]

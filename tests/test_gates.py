@@ -294,18 +294,3 @@ async def test_informational_messages_before_the_start_pass_through(
     exchange = await Exchange().run(around(handler, store))
     assert exchange.sent[0] == early
     assert await stored(store) == [{"mark": "kept"}]
-
-
-async def test_headers_of_a_socket_that_can_be_read_only_once_arrive(
-    store: ConversationStore,
-) -> None:
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
-        headers = iter([(b"cache-control", b"private")])
-        await send({"type": "websocket.accept", "headers": headers})
-        await send({"type": "websocket.close", "code": 1000})
-
-    exchange = Exchange()
-    exchange.scope["type"] = "websocket"
-    await exchange.run(around(handler, store))
-    assert exchange.all("cache-control") == ["private"]
-    assert exchange.token

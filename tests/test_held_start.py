@@ -210,6 +210,29 @@ async def test_what_breaks_off_between_start_and_body_is_kept_unless_the_client_
     assert await stored(store) == ([{"mark": "kept"}] if way == "cancel" else [])
 
 
+@pytest.mark.parametrize("length", [None, 6])
+async def test_a_start_whose_commit_was_given_up_goes_out_with_the_body(
+    store: ConversationStore, length: int | None
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["mark"] = "kept"
+        first = start(length=length) if length is None else body(b"one", more=True)
+        if length is not None:
+            await send(start(length=length))
+        sending = asyncio.ensure_future(send(first))
+        await asyncio.sleep(0)
+        sending.cancel()  # as a time-out of the app
+        await asyncio.wait({sending})
+        assert exchange.sent == []
+        await send(body(b"one", more=True))
+        await send(body(b"two"))
+
+    exchange = Exchange()
+    await exchange.run(around(handler, store))
+    assert types(exchange) == ["start", "body", "body"]
+    assert await stored(store) == [{"mark": "kept"}]
+
+
 @pytest.mark.parametrize("steps", range(40))
 async def test_a_turn_that_is_cancelled_at_any_moment_is_stored_once_or_not_at_all(
     store: ConversationStore, steps: int

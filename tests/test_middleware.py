@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from jv_session_mw import (
     Conversation,
     ConversationMiddleware,
-    ConversationNotInstalled,
     ConversationNotLoaded,
     ConversationStore,
     MemoryConversationStore,
@@ -97,32 +96,6 @@ async def test_a_head_request_reads_like_a_get(store: ConversationStore) -> None
     assert (answer.status, answer.body, answer.all("x-mark")) == (200, b"", ["one"])
 
 
-@pytest.mark.parametrize(
-    ("path", "excluded"),
-    [
-        ("/health", True),
-        ("/health/ready", True),
-        ("/static/a.css", True),
-        ("/healthy", False),
-        ("/api/health", False),
-        ("/", False),
-    ],
-)
-async def test_excluded_are_whole_segments_from_the_beginning_of_the_path(
-    store: ConversationStore, path: str, excluded: bool
-) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        has_one = "conversation" in scope.get("state", {})
-        await JSONResponse(has_one)(scope, receive, send)
-
-    wrapped = ours(app, store, exclude=("/health", "/static/"))
-    for root in ("", "/health", "/v1"):  # as behind a proxy, or mounted
-        exchange = Exchange(path=root + path)
-        exchange.scope["root_path"] = root
-        await exchange.run(wrapped)
-        assert exchange.body == (b"false" if excluded else b"true"), root
-
-
 async def test_requests_that_share_one_state_have_a_conversation_each() -> None:
     """As under asgi-lifespan, which gives one dict to all of them."""
     store = MemoryConversationStore()
@@ -153,14 +126,6 @@ async def test_an_owner_that_is_no_string_is_said_to_be_none(owner: object) -> N
 
     with pytest.raises(UnsupportedValue, match="the owner cannot be stored"):
         await Exchange().run(ours(app, MemoryConversationStore(), owner=owner_of))
-
-
-async def test_an_excluded_path_says_why_there_is_no_conversation(
-    store: ConversationStore,
-) -> None:
-    visitor = visiting(ours(chat(), store, exclude=["/read"]))
-    with pytest.raises(ConversationNotInstalled, match="exclude"):
-        await visitor.ask("GET", "/read")
 
 
 async def test_an_unknown_kind_of_scope_passes_through(store: ConversationStore) -> None:

@@ -178,11 +178,7 @@ class Batcher:
             return
         try:
             wire = self._idle.pop() if self._idle else self._new_wire()
-        except (
-            *CLIENT_ERRORS,
-            TypeError,
-            ValueError,
-        ) as error:  # of another's connection class
+        except (*CLIENT_ERRORS, TypeError, ValueError) as error:  # of a foreign connection class
             _fail(batch, error)
             return
         self._under_way[wire] = batch
