@@ -135,29 +135,68 @@ async def test_what_would_be_in_memory_alone_stays_where_it_is(own_valkey: Redis
         assert await other.get("old") == WHOLE
 
 
-@pytest.mark.parametrize("steps", range(1, 24))
-async def test_a_rotation_that_is_given_up_leads_to_all_of_it(servers: Servers, steps: int) -> None:
-    """As by a time-out that the app has put around its login."""
-    servers.get("valkey-9").ask("FLUSHALL")
-    async with opened("valkey-9", servers) as store:
-        await store.set("id", {"step": 0})
+@pytest.mark.parametrize("stage", ["commit", "retire", "load"])
+async def test_a_rotation_that_is_given_up_leads_to_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, store: ConversationStore, stage: str
+) -> None:
+    """As by a time-out that the app has put around its login, when the store has just answered."""
+    answered, heard, stages = asyncio.Event(), asyncio.Event(), list[str]()
 
-        async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+    def held(name: str, call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def answer(*given: object) -> object:
+            found = await call(*given)
+            stages.append(name)
+            if name == stage and (name != "load" or "retire" in stages):
+                answered.set()
+                await heard.wait()
+            return found
+
+        return answer
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        with monkeypatch.context() as patch:
+            for name in ("commit", "retire", "load"):
+                patch.setattr(Channel, name, held(name, getattr(Channel, name)))
             rotating = asyncio.create_task(conversation.rotate())
-            for _ in range(steps):
-                await asyncio.sleep(0)
+            await answered.wait()
             rotating.cancel()
             await asyncio.wait({rotating})
+            heard.set()
             await conversation.save()  # after what goes on by itself
-            conversation.state["step"] = 1
-            await send(start(200, 2))
-            await send(body(b"ok"))
+        conversation.state["a"] = 2
+        await send(start(200, 2))
+        await send(body(b"ok"))
 
-        exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("id")})
-        await exchange.run(around(handler, store))
-        identity = SIGNER.verify(exchange.token or "")
-        assert identity is not None
-        assert await store.get(identity.id) == {"step": 1}
+    exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("old")})
+    await exchange.run(around(handler, store))
+    identity = SIGNER.verify(exchange.token or "")
+    assert identity is not None
+    assert await store.get(identity.id) == {**WHOLE, "a": 2}
+
+
+async def test_a_rotation_that_fails_at_its_end_goes_on_under_the_new_id(
+    monkeypatch: pytest.MonkeyPatch, store: ConversationStore
+) -> None:
+    retire = Channel.retire
+
+    async def unheard(channel: Channel, seen: Snapshot, deadline: Deadline) -> bool:
+        await retire(channel, seen, deadline)
+        raise StoreUnavailable("the reply was lost", reason="timeout")
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Channel, "retire", unheard)
+            with pytest.raises(StoreUnavailable):
+                await conversation.rotate()
+        conversation.state["a"] = 2
+        await send(start(200, 2))
+        await send(body(b"ok"))
+
+    exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("old")})
+    await exchange.run(around(handler, store))
+    identity = SIGNER.verify(exchange.token or "")
+    assert identity is not None
+    assert await store.get(identity.id) == {**WHOLE, "a": 2}
 
 
 async def test_a_rotation_whose_last_reply_is_lost_hands_out_its_token(valkey: RedisServer) -> None:
