@@ -4,10 +4,11 @@
 class DictKind:
     """A plain dict: every key is a field."""
 
-    __slots__ = ("names", "state_type")
+    __slots__ = ("made_up", "names", "state_type")
 
     def __init__(self) -> None:
         self.names: frozenset[str] | None = None
+        self.made_up = frozenset[str]()
         self.state_type: type = dict
 
     def build(self, values: dict[str, object]) -> dict[str, object]:

@@ -22,7 +22,7 @@ class Fields(Generic[S]):
     Raises `UnreadableConversation` when they cannot be decoded or do not fit the type.
     """
 
-    __slots__ = ("_codec", "_fingerprints", "_kind", "_seen", "_stored", "state")
+    __slots__ = ("_codec", "_fingerprints", "_kind", "_made_up", "_seen", "_stored", "state")
 
     def __init__(self, codec: Codec, kind: StateKind[S], stored: dict[str, bytes]) -> None:
         self._codec = codec
@@ -33,6 +33,7 @@ class Fields(Generic[S]):
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = _named(kind.dump(self.state))
         self._fingerprints = {name: fingerprint_of(value) for name, value in now.items()}
+        self._made_up = {name for name in kind.made_up if name in now and name not in stored}
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
@@ -75,12 +76,22 @@ class Fields(Generic[S]):
                 changes.removed[name] = data
         return now
 
+    def keep_made_up(self, changes: Changes) -> None:
+        """Let *changes* store what the type has made up, which it would make another next time.
+
+        As it was made: what the app has put in its place is in *changes*, or was refused.
+        """
+        for name in self._made_up:
+            if name not in changes.fields:
+                changes.fields[name] = Put(self._seen[name], None)
+
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Fingerprints | None) -> None:
         """Take *stored*, to which *changes* have led, as what later changes rest on.
 
         *now* is what the state was when they were collected.
         """
         self._stored = stored
+        self._made_up.difference_update(stored)
         if now is not None:
             self._fingerprints = now
         if self._kind.names is None:
@@ -118,11 +129,11 @@ class Fields(Generic[S]):
         return now
 
     def _encoded(self, values: dict[object, object]) -> dict[str, bytes]:
-        """Encode what is not plain, to be compared by its bytes."""
+        """Encode what is not plain, to be compared by its bytes, and what was made up."""
         return {
             checked_name(name): self._codec.encode(values[name], f"state.{name}")
             for name, fingerprint in self._fingerprints.items()
-            if fingerprint is None
+            if fingerprint is None or name in self._made_up
         }
 
     def _misfits(self, values: dict[object, object], changes: Changes) -> dict[str, str]:

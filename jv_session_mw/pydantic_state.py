@@ -27,8 +27,11 @@ class Model(Protocol):
 class ModelKind:
     """A Pydantic model, stored under the names of its fields, never under their aliases."""
 
-    def __init__(self, state_type: type[Model], names: frozenset[str]) -> None:
+    def __init__(
+        self, state_type: type[Model], names: frozenset[str], made_up: frozenset[str]
+    ) -> None:
         self.names: frozenset[str] | None = names
+        self.made_up = made_up
         self.state_type = state_type
         self._fields = names
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Final, Generic, Protocol, TypeVar, cast, get_origin
 from uuid import UUID
 
 import msgspec
@@ -17,16 +17,19 @@ S = TypeVar("S")
 
 # What the codec keeps by itself, and typed conversion must therefore leave alone.
 _KEPT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
+_EMPTY: Final = (list, dict, set, frozenset, tuple, bytearray)  # factories of always the same
 
 
 class StateKind(Protocol[S]):
     """How one type of state becomes named values, one stored field each, and back.
 
     `names` are the fields that belong to the type; None when any name does. A stored field with
-    another name belongs to an older or newer version of the type, and is left alone.
+    another name belongs to an older or newer version of the type, and is left alone. `made_up` are
+    those of which the type makes another value each time, if none is stored.
     """
 
     names: frozenset[str] | None
+    made_up: frozenset[str]
     state_type: type
 
     def build(self, values: dict[str, object]) -> S:
@@ -82,12 +85,18 @@ def _typed(state_type: type[S]) -> StateKind[S]:
         return ConvertedKind(
             state_type,
             {field.encode_name: field.name for field in fields},
+            _made_up({field.encode_name: field.default_factory for field in fields}),
             is_whole=config.tag is None and not config.omit_defaults,
         )
     if dataclasses.is_dataclass(state_type):
-        names = [field.name for field in dataclasses.fields(state_type)]
+        data_fields = dataclasses.fields(state_type)
         # Not as a whole: its defaults may live on the class.
-        return ConvertedKind(state_type, {name: name for name in names}, is_whole=False)
+        return ConvertedKind(
+            state_type,
+            {field.name: field.name for field in data_fields},
+            _made_up({field.name: field.default_factory for field in data_fields}),
+            is_whole=False,
+        )
     model_fields: object = getattr(state_type, "model_fields", None)
     if isinstance(model_fields, dict):
         model_config: Mapping[str, object] = getattr(state_type, "model_config", {})
@@ -96,11 +105,24 @@ def _typed(state_type: type[S]) -> StateKind[S]:
                 f"state_type={state_type.__qualname__} allows extra fields, which have no type to "
                 'come back as: declare them, or leave extra="allow" out'
             )
-        names_of_model = frozenset(cast("dict[str, object]", model_fields))
-        return cast("StateKind[S]", ModelKind(cast("type[Model]", state_type), names_of_model))
+        declared = cast("dict[str, object]", model_fields)
+        factories = {
+            name: getattr(field, "default_factory", None) for name, field in declared.items()
+        }
+        model = ModelKind(cast("type[Model]", state_type), frozenset(declared), _made_up(factories))
+        return cast("StateKind[S]", model)
     raise ConfigurationError(
         f"state_type={state_type.__qualname__} is not supported: "
         "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
+    )
+
+
+def _made_up(factories: Mapping[str, object]) -> frozenset[str]:
+    """Name the fields whose factory may make another value each time."""
+    return frozenset(
+        name
+        for name, factory in factories.items()
+        if callable(factory) and get_origin(factory) not in _EMPTY and factory not in _EMPTY
     )
 
 
@@ -112,9 +134,15 @@ class ConvertedKind(Generic[S]):
     """
 
     def __init__(
-        self, state_type: type[S], attributes: Mapping[str, str], *, is_whole: bool
+        self,
+        state_type: type[S],
+        attributes: Mapping[str, str],
+        made_up: frozenset[str],
+        *,
+        is_whole: bool,
     ) -> None:
         self.names: frozenset[str] | None = frozenset(attributes)
+        self.made_up = made_up
         self.state_type = state_type
         self._attributes = attributes
         self._is_whole = is_whole

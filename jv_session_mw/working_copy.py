@@ -190,8 +190,11 @@ class WorkingCopy(Generic[S]):
         refused: list[SessionError] = []
         state = None if fields is None else fields.collect(changes, refused)
         edit = None if log is None else log.collect(changes, refused)
-        if changes.empty() and not refused:
-            return None
+        if changes.empty():
+            if not refused:
+                return None
+        elif fields is not None:
+            fields.keep_made_up(changes)
         changes.commit_id = new_commit_id()
         return Delta(changes, edit, state, refused)
 
