@@ -12,7 +12,7 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from jv_session_mw.errors import UnreadableConversation, UnsupportedValue, caused
-from jv_session_mw.tagging import tagged, untagged
+from jv_session_mw.tagging import tagged, untagged, with_offsets
 
 PLAIN: Final = b"j1;"
 TAGGED: Final = b"t1;"
@@ -88,7 +88,8 @@ class JsonCodec:
             pass  # the walk below finds out where and why
         try:
             data = _encode(tagged(value, where))
-            if untagged(_decode(data)) == value:
+            again = untagged(_decode(data))
+            if again == value or again == with_offsets(value):
                 return TAGGED + data
         except RecursionError as error:
             failure = UnsupportedValue(where, "it is nested too deeply, or contains itself")

@@ -8,7 +8,7 @@ from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
 from jv_session_mw.state import StateKind
-from jv_session_mw.tagging import checked_name
+from jv_session_mw.tagging import checked_name, with_offsets
 
 S = TypeVar("S")
 
@@ -168,5 +168,7 @@ def _named(values: dict[str, object]) -> dict[object, object]:
 
 def _equal(again: object, now: object) -> bool:
     """Whether two values are one, as far as their type lets anybody tell."""
+    if type(now).__eq__ is object.__eq__:
+        return True
     # Compiled, `==` is taken for a bool, which that of a number of NumPy does not give.
-    return type(now).__eq__ is object.__eq__ or bool(operator.eq(again, now))
+    return bool(operator.eq(again, now)) or bool(operator.eq(again, with_offsets(now)))

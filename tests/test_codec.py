@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jv_session_mw.codec import PLAIN, JsonCodec
 from jv_session_mw.errors import UnsupportedValue
+from tests.autumn import Autumn
 
 CODEC = JsonCodec()
 
@@ -227,3 +228,14 @@ def test_what_cannot_be_encoded_is_not_unchanged(make: Callable[[], object]) -> 
 def test_a_uuid_and_its_text_are_two_values() -> None:
     one, other = (CODEC.decode(CODEC.encode(value, "x"), "x") for value in (ID, str(ID)))
     assert (type(one), type(other)) == (UUID, str)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_time_in_the_hour_that_comes_twice_comes_back_with_its_offset(
+    fold: int,
+) -> None:
+    when = datetime(2026, 10, 25, 2, 30, tzinfo=Autumn(), fold=fold)
+    again = CODEC.decode(CODEC.encode([when, {"at": (when, 1)}], "x"), "x")
+    fixed = when.replace(tzinfo=timezone(timedelta(hours=2 - fold)), fold=0)
+    assert same(again, [fixed, {"at": (fixed, 1)}])
+    assert fixed.isoformat() == when.isoformat()

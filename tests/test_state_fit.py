@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, computed_fie
 
 from jv_session_mw import ConfigurationError, MemoryConversationStore, UnsupportedValue
 from jv_session_mw.state import state_kind
+from tests.autumn import Autumn
 from tests.handles import KEY, TypedHandle
 
 
@@ -168,6 +169,33 @@ async def test_a_strict_model_takes_back_what_it_gave() -> None:
         conversation.state = Strict(when=now, pair=(1, "a"), tags=many)
     async with store.open("id") as conversation:
         assert conversation.state == Strict(when=now, pair=(1, "a"), tags=many)
+
+
+class Flight(msgspec.Struct):
+    when: datetime | None = None
+    stops: list[datetime] = []
+
+
+@dataclasses.dataclass
+class FlightData:
+    when: datetime | None = None
+    stops: list[datetime] = dataclasses.field(default_factory=list[datetime])
+
+
+class FlightModel(BaseModel):
+    when: datetime | None = None
+    stops: list[datetime] = []
+
+
+@pytest.mark.parametrize("state_type", [Flight, FlightData, FlightModel])
+def test_a_time_in_the_hour_that_comes_twice_is_stored(state_type: type[Any]) -> None:
+    handle = TypedHandle(state_type)
+    when = datetime(2026, 10, 25, 2, 30, tzinfo=Autumn(), fold=1)
+    handle.state.when, handle.state.stops = when, [when]
+    handle.commit()
+    late = TypedHandle(state_type, handle.memory)
+    assert late.state.when.isoformat() == when.isoformat()
+    assert late.state.stops == [late.state.when]
 
 
 async def test_aliases_and_computed_fields_lose_nothing() -> None:
