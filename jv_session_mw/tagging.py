@@ -6,6 +6,7 @@ of the interpreter, where compiled code would run out of its stack.
 
 import math
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -43,7 +44,7 @@ def _tagged_scalar(value: object, path: str) -> object:
     if type(value) in _WRITERS:
         name, write = _WRITERS[type(value)]
         return {TAG: name, "v": write(value)}
-    raise UnsupportedValue(path, _advice(value))
+    raise UnsupportedValue(path, _advice(value, path))
 
 
 def _is_plain_number(value: object) -> bool:
@@ -127,11 +128,18 @@ def _dict(pairs: dict[str, object]) -> dict[str, object]:
     return {name: untagged(value) for name, value in pairs.items()}
 
 
-def _advice(value: object) -> str:
+def _advice(value: object, path: str) -> str:
     name = type(value).__qualname__
     if isinstance(value, (set, frozenset)):
         return f"JSON has no {name}; use a list"
-    return f"a {name} would not come back as one; store plain data, or give the store a state_type"
+    advice = f"a {name} would not come back as one; store {_as_plain_data(value)}"
+    return f"{advice}, or give the store a state_type" if path.startswith("state.") else advice
+
+
+def _as_plain_data(value: object) -> str:
+    if callable(getattr(value, "model_dump", None)):
+        return "its model_dump()"
+    return "its dataclasses.asdict()" if is_dataclass(value) else "plain data"
 
 
 # How each tagged type is written, and read back from what was written.

@@ -1,11 +1,13 @@
 """What cannot be stored is refused by name, and keeps nothing else from being stored."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing import get_context
 from typing import Any, cast
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 
 from jv_session_mw import UnsupportedValue
 from jv_session_mw.changes import Outcome
@@ -33,6 +35,35 @@ def test_a_value_that_cannot_be_stored_is_named_and_the_rest_is_sent(handle: Han
     ]
     assert set(delta.changes.fields) == {"n"}
     assert len(delta.changes.appended) == 1
+
+
+class Said(BaseModel):
+    content: str = "hello"
+
+
+@dataclass
+class Line:
+    content: str = "hello"
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (Said(), "store its model_dump()"),
+        (Line(), "store its dataclasses.asdict()"),
+        (object(), "store plain data"),
+    ],
+)
+def test_a_refusal_says_what_to_store_instead(handle: Handle, value: object, advice: str) -> None:
+    handle.messages.append(cast("Any", value))
+    handle.state["last"] = {"said": value}
+    delta = handle.copy.collect()
+    assert delta is not None
+    reason = f"a {type(value).__qualname__} would not come back as one; {advice}"
+    assert [str(error) for error in delta.refused] == [
+        f"state.last.said cannot be stored: {reason}, or give the store a state_type",
+        f"messages[1] cannot be stored: {reason}",
+    ]
 
 
 class Score(float):
