@@ -2,6 +2,7 @@
 
 import logging
 from asyncio import CancelledError
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from starlette.types import Message, Receive
@@ -28,8 +29,13 @@ class HttpExchange(Exchange, eq=False):
     _ended: bool = False
     _token_is_out: bool = False
 
-    async def send(self, message: Message) -> None:
-        """Let *message* through once what it promises is stored."""
+    def send(self, message: Message) -> Awaitable[None]:
+        """Let *message* through once what it promises is stored: a chunk promises nothing yet."""
+        if self.started and self.failure is None and message.get("more_body"):
+            return self.forward(message)
+        return self._send_after_commit(message)
+
+    async def _send_after_commit(self, message: Message) -> None:
         if self.failure is not None:
             return  # refused already: the app's own answer is not true any more
         if message["type"] == "http.response.start":

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from types import CoroutineType
 from typing import cast
 
 import pytest
@@ -200,6 +201,21 @@ async def test_a_field_that_stays_is_not_encoded_beside_one_that_changes(books: 
 
 async def test_a_visitor_without_a_token_costs_nothing(books: Books) -> None:
     assert not +(await books.expenses(nothing, None))
+
+
+async def test_a_chunk_is_given_to_the_server_without_a_step_in_between(books: Books) -> None:
+    exchange = Exchange()
+    chunk = body(b"token ", more=True)
+
+    async def app(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start())
+        sending = cast("CoroutineType[object, object, None]", send(chunk))
+        assert sending.cr_code is Exchange.send.__code__
+        await sending
+        await send(body())
+
+    await exchange.run(around(app, books.store))
+    assert exchange.sent[1] is chunk
 
 
 @pytest.mark.parametrize("length", [20, 300, 3_000])
