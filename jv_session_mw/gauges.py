@@ -1,11 +1,14 @@
-"""What is looked at when metrics are collected: how a store is, not what it does."""
+"""What is looked at when metrics are collected: how stores and trackers are, not what they do."""
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeVar
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
+from jv_session_mw.attributes import BACKEND
 from jv_session_mw.changes import Condition
 
 T = TypeVar("T")
@@ -19,33 +22,93 @@ class Gauged(Protocol):
     def condition(self) -> Condition: ...
 
 
-def looks_at(watched: T, read: Callable[[T], int], labels: Mapping[str, str]) -> Callbacks:
-    """Return the callbacks of an instrument that reads *watched* for as long as that lives."""
-    alive = weakref.ref(watched)
+class Watch(Generic[T]):
+    """All stores of this process, or all trackers, for as long as each lives.
 
-    def observe(_: CallbackOptions) -> Iterable[Observation]:
-        found = alive()
-        return [] if found is None else [Observation(read(found), labels)]
+    An SDK keeps the first instrument of a name, and ignores the callbacks of those that are made
+    after it. So a callback looks at all that have the same provider, whichever of them has made it,
+    and those of one backend are one observation.
+    """
 
-    return [observe]
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._watched: WeakKeyDictionary[T, tuple[str, MeterProvider | None]] = WeakKeyDictionary()
+        self._lock = threading.Lock()  # metrics are collected in a thread of their own
+
+    def add(self, watched: T, backend: str, provider: MeterProvider | None) -> None:
+        """Look at *watched* too; *provider* is that of its meter, None for the global one."""
+        is_global = provider is metrics.get_meter_provider()  # a stand-in until an SDK arrives
+        with self._lock:
+            self._watched[watched] = backend, None if is_global else provider
+
+    def gauge(
+        self,
+        provider: MeterProvider | None,
+        read: Callable[[T], int],
+        together: Callable[[Iterable[int]], int],
+    ) -> Callbacks:
+        """Return the callbacks of a gauge that shows what *together* makes of several values."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            values: dict[str, list[int]] = {}
+            with self._lock:
+                for watched, backend in self._under(provider):
+                    values.setdefault(backend, []).append(read(watched))
+            return self._observations({of: together(each) for of, each in values.items()})
+
+        return [observe]
+
+    def counter(self, provider: MeterProvider | None, read: Callable[[T], int]) -> Callbacks:
+        """Return the callbacks of a counter, which keeps what those have counted that are gone."""
+        counted: WeakKeyDictionary[T, int] = WeakKeyDictionary()
+        totals: dict[str, int] = {}
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            with self._lock:
+                for watched, backend in self._under(provider):
+                    count = read(watched)
+                    totals[backend] = totals.get(backend, 0) + count - counted.get(watched, 0)
+                    counted[watched] = count
+                return self._observations(totals)
+
+        return [observe]
+
+    def _under(self, provider: MeterProvider | None) -> list[tuple[T, str]]:
+        meant = _meant(provider)
+        return [
+            (watched, backend)
+            for watched, (backend, of) in self._watched.items()
+            if _meant(of) is meant
+        ]
+
+    def _observations(self, values: dict[str, int]) -> list[Observation]:
+        return [Observation(value, {self._label: backend}) for backend, value in values.items()]
 
 
-def watch(meter: Meter, store: Gauged, labels: Mapping[str, str]) -> None:
-    """Make the instruments of *meter* that look at *store*."""
+def _meant(provider: MeterProvider | None) -> MeterProvider:
+    return metrics.get_meter_provider() if provider is None else provider
+
+
+STORES: Final = Watch[Gauged](BACKEND)
+
+
+def watch(meter: Meter, provider: MeterProvider | None, store: Gauged, backend: str) -> None:
+    """Make the instruments of *meter*, which is *provider*'s, that look at *store*."""
+    STORES.add(store, backend, provider)
     meter.create_observable_gauge(
         "jv_session.store.degraded",
-        looks_at(store, lambda store: int(store.condition().degraded), labels),
+        STORES.gauge(provider, lambda store: int(store.condition().degraded), max),
         description="1 while memory stands in for the store.",
     )
     meter.create_observable_gauge(
         "jv_session.memory.conversation.count",
-        looks_at(store, lambda store: store.condition().in_memory, labels),
+        STORES.gauge(provider, lambda store: store.condition().in_memory, sum),
         unit="{conversation}",
         description="Conversations held in this process.",
     )
     meter.create_observable_counter(
         "jv_session.replay.conflicts",
-        looks_at(store, lambda store: store.condition().replay_conflicts, labels),
+        STORES.counter(provider, lambda store: store.condition().replay_conflicts),
         unit="{conflict}",
         description="Changes of an outage that could not be applied as they were.",
     )

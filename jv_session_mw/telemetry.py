@@ -34,6 +34,7 @@ class Telemetry:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._backend = backend
+        self._meter_provider = meter_provider
         self._traces = tracer_provider is not None
         self._measures = meter_provider is not None
         self._look_at = 0.0
@@ -61,7 +62,7 @@ class Telemetry:
 
     def watch(self, store: Gauged) -> None:
         """Let the gauges look at *store* for as long as it lives."""
-        watch(self._meter, store, {BACKEND: self._backend})
+        watch(self._meter, self._meter_provider, store, self._backend)
 
     def call(
         self, operation: str, id: str, parent: context.Context, deadline: Deadline

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, StatusCode, TracerProvider
 
 from jv_session_mw.attributes import BUCKETS, CANCELLED, ERROR_TYPE, NAME, SCHEMA_URL
-from jv_session_mw.gauges import looks_at
+from jv_session_mw.gauges import Watch
 from jv_session_mw.tracking.write_behind import TrackerStats
 from jv_session_mw.version import __version__
 
@@ -27,6 +27,9 @@ class Counted(Protocol):
     def stats(self) -> TrackerStats: ...
 
 
+TRACKERS: Final = Watch[Counted](BACKEND)
+
+
 class TrackerTelemetry:
     """The tracer and the instruments of one tracker. Owners, ids and titles appear in none."""
 
@@ -36,7 +39,8 @@ class TrackerTelemetry:
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
-        self._labels = {BACKEND: backend}
+        self._backend = backend
+        self._meter_provider = meter_provider
         self._tracer = trace.get_tracer(
             NAME, __version__, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
         )
@@ -53,7 +57,7 @@ class TrackerTelemetry:
     @contextmanager
     def call(self, operation: str) -> Generator[Span]:
         """Make one call one span, current inside, so that those of httpx become its children."""
-        labels = {**self._labels, OPERATION: operation}
+        labels = {BACKEND: self._backend, OPERATION: operation}
         started = time.perf_counter()
         with self._tracer.start_as_current_span(
             f"tracking.{operation}",
@@ -77,15 +81,16 @@ class TrackerTelemetry:
 
     def watch(self, tracker: Counted) -> None:
         """Let the observable instruments look at *tracker* for as long as it lives."""
+        TRACKERS.add(tracker, self._backend, self._meter_provider)
         self._meter.create_observable_gauge(
             "jv_session.tracking.pending",
-            looks_at(tracker, lambda tracker: tracker.stats.pending, self._labels),
+            TRACKERS.gauge(self._meter_provider, lambda tracker: tracker.stats.pending, sum),
             unit="{session}",
             description="Chat sessions whose activity waits to be written.",
         )
         self._meter.create_observable_counter(
             "jv_session.tracking.dropped",
-            looks_at(tracker, lambda tracker: tracker.stats.dropped, self._labels),
+            TRACKERS.counter(self._meter_provider, lambda tracker: tracker.stats.dropped),
             unit="{session}",
             description="Chat sessions whose activity is lost.",
         )
