@@ -59,7 +59,7 @@ def has_ended(pid: int) -> bool:
     """
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # there is none, or cannot be any of this number
         return True
     except PermissionError:  # it runs, and belongs to somebody else
         return False

@@ -86,7 +86,7 @@ def stop(directory: Path | None = None) -> RunningServer | None:
     after `status` has identified it. Raises `SessionError` when it has not ended after 30 seconds.
     """
     directory = (directory or default_directory()).absolute()
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # which raises nothing where its parent is out of reach
         return None
     with _locked(directory):
         server = status(directory)
@@ -109,9 +109,17 @@ def _make(directory: Path) -> None:
 @contextmanager
 def _locked(directory: Path) -> Generator[None]:
     # Two servers on one directory would destroy its append-only file.
-    with (directory / "lock").open("w") as lock:
+    try:
+        lock = (directory / "lock").open("w")
+    except OSError as error:
+        raise _unusable(directory, error) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _unusable(directory: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"--directory {directory} cannot be used: {error.strerror}")
 
 
 def _on_port(running: RunningServer, port: int | None) -> RunningServer:
@@ -164,3 +172,5 @@ def _number(path: Path) -> int | None:
         return int(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:  # that of another user, or no directory at all
+        raise _unusable(path.parent, error) from error

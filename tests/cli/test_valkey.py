@@ -120,6 +120,23 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         background.start(tmp_path / "file" / "below", free_port())
 
 
+@pytest.mark.parametrize("action", ["start", "status"])
+def test_what_is_no_directory_is_refused_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["redis", action, "--directory", str(tmp_path / "file")]) == 1
+    says = f"--directory {tmp_path / 'file'} cannot be used: Not a directory"
+    assert capsys.readouterr().err == f"jv-session-mw: {says}\n"
+
+
+def test_a_lock_that_cannot_be_had_is_refused(directory: Path) -> None:
+    (directory / "lock").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="--directory"):
+        background.start(directory, free_port())
+    (directory / "lock").rmdir()
+
+
 def test_a_server_that_does_not_come_up_says_why(directory: Path) -> None:
     (directory / "appendonlydir").mkdir(parents=True)
     (directory / "appendonlydir" / "appendonly.aof.manifest").write_text("not a manifest\n")
@@ -146,7 +163,7 @@ def test_another_server_at_the_remembered_port_is_not_ours(
     assert valkey.ask("PING") == "+PONG"
 
 
-@pytest.mark.parametrize("content", ["", "none", "0", "-1", "999999999"])
+@pytest.mark.parametrize("content", ["", "none", "0", "-1", "999999999", "9" * 30])
 def test_a_pid_file_that_means_nothing_does_not_hinder_a_start(
     directory: Path, content: str
 ) -> None:
