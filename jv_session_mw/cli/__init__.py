@@ -1,6 +1,7 @@
 """The command `jv-session-mw`: what a developer types, and what runs then."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,17 +37,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit status.
 
     An error of this package ends as one line on stderr and status 1: its message already says
-    what to do. Anything else is a bug and keeps its traceback. Wrong arguments exit with 2.
+    what to do. So does one of the system, such as a full disk, or a reader of the output that has
+    gone. Anything else is a bug and keeps its traceback. Wrong arguments exit with 2.
     """
     arguments = _parser().parse_args(argv)
     command: Command = arguments.command
     try:
-        return command.run(arguments)
+        status = command.run(arguments)
+        print(end="", flush=True)  # here, where it may fail with one line
+        return status
     except SessionError as error:
         print(f"jv-session-mw: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"jv-session-mw: {error.strerror or error}", file=sys.stderr)
+        _give_up_output()
+        return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _give_up_output() -> None:
+    """Let nothing of the output be left for the interpreter, which would fail with it at its end.
+
+    Source: Python, "Note on SIGPIPE", https://docs.python.org/3/library/signal.html.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
