@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncGenerator
+from datetime import UTC
 from typing import Any
 
 import httpx
@@ -197,6 +198,27 @@ async def test_the_clock_of_a_client_does_not_matter(
     monkeypatch.undo()
     last = await tracker.get("s", owner=ALICE)
     assert (last.last_activity_at, last.message_count) == (later.last_activity_at, 3)
+
+
+@pytest.fixture
+async def abroad(database: Database) -> AsyncGenerator[None]:
+    """A project whose database shows its times in a zone of its own."""
+    await database.execute(f"alter database {TRACKED} set timezone to 'America/New_York'")
+    yield
+    await database.execute(f"alter database {TRACKED} reset timezone")
+
+
+@pytest.mark.usefixtures("abroad")
+async def test_times_are_in_utc_whatever_zone_the_database_has(postgres: PostgresServer) -> None:
+    async with Gateway(postgres.url(TRACKED, "authenticator")).open() as gateway:
+        tracker = supabase(gateway)
+        tracker.touch("s", owner=ALICE, messages=1)
+        ended = await tracker.complete("s", owner=ALICE)
+        (listed,) = (await tracker.list(owner=ALICE, status=ended.status)).sessions
+        await tracker.close()
+    for session in (ended, listed):
+        times = session.started_at, session.last_activity_at, session.ended_at
+        assert {at and at.tzinfo for at in times} == {UTC}
 
 
 async def test_calls_that_come_at_once_share_one_client(

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any, TypeVar
 
 import httpx
@@ -83,7 +84,7 @@ class SupabaseLedger:
             p_before=before,
             p_limit=query.limit,
         )
-        return [_owned(session) for session in found]
+        return [_told(session) for session in found]
 
     async def create(self, key: Key, fields: Fields) -> Answer:
         return await self._save(key, fields, create=True)
@@ -146,7 +147,7 @@ class SupabaseLedger:
     async def _change(self, function: str, **arguments: object) -> Answer:
         answer = await self._ask(Answer, function, **arguments)
         session = answer.session
-        return Answer(session and _owned(session), answer.done)
+        return Answer(session and _told(session), answer.done)
 
     async def _ask(self, kind: type[T], function: str, **arguments: object) -> T:
         """Call for one session or one listing: what is refused then is what the caller gave."""
@@ -207,9 +208,20 @@ def _is_json(arguments: object) -> bool:
     return True
 
 
-def _owned(session: ChatSession) -> ChatSession:
-    """Return *session* with nobody as its owner where the table has the empty one."""
-    return replace(session, owner=None) if session.owner == NOBODY else session
+def _told(session: ChatSession) -> ChatSession:
+    """Return *session* as a tracker tells it.
+
+    Nobody is its owner where the table has the empty one, and its times are in UTC, whatever zone
+    the database shows them in.
+    """
+    ended_at = session.ended_at
+    return replace(
+        session,
+        owner=None if session.owner == NOBODY else session.owner,
+        started_at=session.started_at.astimezone(UTC),
+        last_activity_at=session.last_activity_at.astimezone(UTC),
+        ended_at=ended_at and ended_at.astimezone(UTC),
+    )
 
 
 def _named(key: Key) -> dict[str, str]:
