@@ -60,6 +60,22 @@ async def test_the_background_probe_makes_no_spans(
         assert recorder.spans == ()
 
 
+async def test_what_is_replayed_has_no_span_of_ours_a_second_time(
+    own_valkey: RedisServer, recorder: Recorder
+) -> None:
+    store = RedisConversationStore(
+        url=own_valkey.url, recovery="replay", tracer_provider=recorder.tracer_provider
+    )
+    async with serving(traced(store, recorder)) as url, AsyncVisitor.at(url) as visitor:
+        own_valkey.kill()
+        await visitor.turn("endpoint", "one")
+        (save,) = recorder.ours()
+        assert attributes(save)["jv_session.fallback"] is True
+        own_valkey.start()
+        await eventually(lambda: not store.condition().to_replay)
+        assert recorder.ours() == [save]
+
+
 async def test_without_a_fallback_a_store_call_that_failed_is_an_error_span(
     own_valkey: RedisServer, recorder: Recorder
 ) -> None:
