@@ -20,6 +20,7 @@ T = TypeVar("T")
 PROBE_BASE_SECONDS = 0.1
 PROBE_CAP_SECONDS = 2.0
 PROBE_TIMEOUT_SECONDS = 0.25
+NOBODYS = "~"  # a key that no id and no owner become
 
 
 class GuardedBackend:
@@ -28,8 +29,9 @@ class GuardedBackend:
     The first failure of an outage is one WARNING and starts the probe; the probe's first success
     is one INFO and ends the outage. *consequence* says in the warning what happens meanwhile.
 
-    A store that answers and only refuses to write, because it is full or a replica, is not away: it
-    goes on being asked. That is one WARNING too, and over with the first commit that is taken.
+    A store that answers and only refuses to write, because it is full or a replica, or its user
+    lacks a right, is not away: it goes on being asked. That is one WARNING too, and over with the
+    first commit that is taken.
     """
 
     def __init__(self, backend: Backend, *, consequence: str) -> None:
@@ -79,7 +81,7 @@ class GuardedBackend:
 
     def touch(self, key: str, timeout: float) -> Call[int]:
         self._refuse_early(timeout)
-        return self._ask(self._backend.touch(key, timeout))
+        return self._ask(self._backend.touch(key, timeout), is_write=True)
 
     def delete(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
@@ -109,11 +111,11 @@ class GuardedBackend:
             retry_after=PROBE_CAP_SECONDS,
         )
 
-    async def _ask(self, call: Call[T]) -> T:
+    async def _ask(self, call: Call[T], *, is_write: bool = False) -> T:
         try:
             answer = await call
         except StoreUnavailable as error:
-            self._failed(error)
+            self._failed(error, is_write=is_write)
             raise
         except UnreadableConversation:
             self._breaker.succeeded()
@@ -124,14 +126,15 @@ class GuardedBackend:
         return answer
 
     async def _write(self, call: Call[T]) -> T:
-        answer = await self._ask(call)
+        answer = await self._ask(call, is_write=True)
         if self._refuses_writes:
             self._wrote()
         return answer
 
-    def _failed(self, error: StoreUnavailable) -> None:
+    def _failed(self, error: StoreUnavailable, *, is_write: bool) -> None:
         self.last_error = str(error)
-        if error.only_writes:
+        # Whether the user may read as well is for the next load to find out.
+        if error.only_writes or (is_write and error.reason == "permission"):
             self._breaker.succeeded()
             if not self._refuses_writes:
                 self._refuses_writes = True
@@ -167,9 +170,13 @@ class GuardedBackend:
                 await asyncio.sleep(backoff.next())
                 try:
                     await self._backend.ping(PROBE_TIMEOUT_SECONDS)
+                    # What answers a PING may still refuse all that a request asks of it.
+                    await self._backend.load(NOBODYS, 1, PROBE_TIMEOUT_SECONDS)
                 except StoreUnavailable as error:
                     self._breaker.failed()
                     self.last_error = str(error)
+                except UnreadableConversation:  # somebody else's key: it can be read
+                    break
                 else:
                     break
         self._breaker.close()

@@ -247,32 +247,6 @@ def test_an_outage_whose_event_loop_ended_is_over_with_what_the_next_one_is_answ
     assert "conversation store back" in caplog.text
 
 
-def troubles(guard: GuardedBackend) -> tuple[bool, bool]:
-    return guard.is_away, guard.last_error is not None
-
-
-async def test_a_full_server_is_read_on_and_only_what_is_written_goes_to_memory(
-    own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    guard = guarded(own_valkey.url)
-    await commit(guard, appends(0, b"stored"))
-    own_valkey.ask("CONFIG SET maxmemory 1")
-    with caplog.at_level(logging.INFO, "jv_session_mw"):
-        for _ in range(20):
-            with pytest.raises(StoreUnavailable) as refused:
-                await commit(guard, appends(1, b"more"))
-            assert refused.value.reason == "oom"
-            assert values(await load(guard)) == [b"stored"]
-        assert troubles(guard) == (True, True)
-        own_valkey.ask("CONFIG SET maxmemory 0")
-        await commit(guard, appends(1, b"more"))
-    assert troubles(guard) == (False, False)
-    assert [line.partition(" (")[0] for line in caplog.messages] == [
-        "conversation store refuses to write", "conversation store writes again",
-    ]  # fmt: skip
-    await guard.close()
-
-
 async def test_a_server_without_room_for_one_more_client_is_away(own_valkey: RedisServer) -> None:
     own_valkey.ask("CONFIG SET maxclients 1")
     first, second = guarded(own_valkey.url), guarded(own_valkey.url)

@@ -1,0 +1,102 @@
+"""A store that answers, and refuses: to write, or all that a request asks of it."""
+
+import logging
+import re
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
+from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.errors import StoreUnavailable
+from tests.backends.harness import (
+    KEY,
+    TIMEOUT,
+    appends,
+    commit,
+    eventually,
+    guarded,
+    load,
+    values,
+)
+from tests.servers import RedisServer
+
+
+@pytest.fixture
+async def guard(
+    own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> AsyncGenerator[GuardedBackend]:
+    caplog.set_level(logging.INFO, "jv_session_mw")
+    guard = guarded(own_valkey.url)
+    yield guard
+    await guard.close()
+
+
+def notices(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line.partition(" (")[0] for line in caplog.messages]
+
+
+def troubles(guard: GuardedBackend) -> tuple[bool, bool]:
+    return guard.is_away, guard.last_error is not None
+
+
+def refusals(server: RedisServer) -> int:
+    """Return how often the server has refused to run a script."""
+    found = re.search(r"cmdstat_evalsha:.*rejected_calls=(\d+)", server.info("commandstats"))
+    return int(found[1]) if found else 0
+
+
+async def test_a_full_server_is_read_on_and_only_what_is_written_goes_to_memory(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await commit(guard, appends(0, b"stored"))
+    own_valkey.ask("CONFIG SET maxmemory 1")
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable) as refused:
+            await commit(guard, appends(1, b"more"))
+        assert refused.value.reason == "oom"
+        assert values(await load(guard)) == [b"stored"]
+    assert troubles(guard) == (True, True)
+    own_valkey.ask("CONFIG SET maxmemory 0")
+    await commit(guard, appends(1, b"more"))
+    assert troubles(guard) == (False, False)
+    assert notices(caplog) == [
+        "conversation store refuses to write", "conversation store writes again",
+    ]  # fmt: skip
+
+
+async def test_a_user_who_may_only_read_is_one_warning_until_the_first_commit_is_taken(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await commit(guard, appends(0, b"stored"))
+    own_valkey.do("ACL", "SETUSER", "default", "-hmget", "-pexpire")
+    for _ in range(2 * CONSECUTIVE_FAILURES):
+        for write in (commit(guard, appends(1, b"more")), guard.touch(KEY, TIMEOUT)):
+            with pytest.raises(StoreUnavailable) as refused:
+                await write
+            assert refused.value.reason == "permission"
+        assert values(await load(guard)) == [b"stored"]
+    assert troubles(guard) == (True, True)
+    own_valkey.do("ACL", "SETUSER", "default", "+hmget", "+pexpire")
+    await commit(guard, appends(1, b"more"))
+    assert troubles(guard) == (False, False)
+    assert notices(caplog) == [
+        "conversation store refuses to write", "conversation store writes again",
+    ]  # fmt: skip
+
+
+async def test_a_server_that_answers_a_ping_and_no_request_is_away_until_it_does(
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await guard.open(TIMEOUT)
+    own_valkey.do("ACL", "SETUSER", "default", "-evalsha")
+    with pytest.raises(StoreUnavailable) as refused:
+        await load(guard)
+    assert refused.value.reason == "permission"
+    await eventually(lambda: refusals(own_valkey) > CONSECUTIVE_FAILURES)
+    assert troubles(guard) == (True, True)
+    own_valkey.do("ACL", "SETUSER", "default", "+evalsha")
+    await eventually(lambda: not guard.is_away)
+    assert [line.partition(":")[0] for line in notices(caplog)] == [
+        "conversation store away", "conversation store back",
+    ]  # fmt: skip
