@@ -33,20 +33,23 @@ CLIENT_ERRORS = (redis_errors.RedisError, OSError)
 _WORDS = re.compile(
     r"(?:^|: -)(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|MASTERDOWN|CLUSTERDOWN)\b"
     r"|(max number of clients)|(cluster support disabled)|(No master found)"
-    r"|(can't run this command)|(has no permissions)"
+    r"|(can't run this command)|(has no permissions)|(nknown (?:Redis )?command)"
 )
 _MEANS = {
     "READONLY": "readonly", "OOM": "oom", "MISCONF": "misconf", "NOREPLICAS": "noreplicas",
     "NOPERM": "permission", "NOAUTH": "auth", "MASTERDOWN": "loading", "CLUSTERDOWN": "cluster",
     "max number of clients": "clients", "cluster support disabled": "cluster",
     "No master found": "sentinel", "can't run this command": "permission",
-    "has no permissions": "permission",
+    "has no permissions": "permission", "nknown command": "permission",
+    "nknown Redis command": "permission",
 }  # fmt: skip
 
+WHICH_ARGUMENTS = ", with args"  # what follows shows keys, and with them ids and owners
 WHICH_SENTINELS = " : <"  # what follows shows a client with all its options, for each of them
 
 _HINTS = {
     "cluster support disabled": "this server is no cluster: use redis:// instead of redis+cluster://",
+    "NoScriptError": "SCRIPT LOAD is refused: the user of an ACL needs +script|load",
     "MovedError": "this server is part of a cluster: use redis+cluster://",
 }
 
@@ -54,6 +57,7 @@ _HINTS = {
 def translate(error: Exception) -> StoreError:
     """Return our error for one of redis-py or the socket; the caller chains the cause."""
     text, unreachable, _ = str(error).partition(WHICH_SENTINELS)
+    text = text.partition(WHICH_ARGUMENTS)[0]
     if isinstance(error, redis_errors.ResponseError):
         if text.startswith("UNREADABLE"):
             return UnreadableConversation("conversation", text.removeprefix("UNREADABLE "))

@@ -61,6 +61,12 @@ def test_every_error_of_the_client_library_is_unavailable(kind: type[Exception])
         (redis_errors.ResponseError("NOREPLICAS Not enough good replicas"), "noreplicas"),
         (redis_errors.ResponseError("Error running script: 168: -OOM command not"), "oom"),
         (redis_errors.ResponseError("Error running script: 168: -READONLY You"), "readonly"),
+        (
+            redis_errors.ResponseError("unknown command 'EVALSHA', with args beginning"),
+            "permission",
+        ),
+        (redis_errors.ResponseError("Unknown Redis command called from script"), "permission"),
+        (redis_errors.ResponseError("Unknown command called from script"), "permission"),
         (redis_errors.ConnectionError("max number of clients reached"), "clients"),
         (redis_errors.ConnectionError("No master found for 'main'"), "sentinel"),
         (redis_errors.MasterDownError("Link with MASTER is down"), "loading"),

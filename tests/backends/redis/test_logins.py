@@ -133,6 +133,31 @@ async def test_a_command_that_the_user_may_not_run_is_named_and_not_taken_for_co
     assert refused.value.reason == "permission"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("command", ["EVALSHA", "HMGET"])
+async def test_a_command_that_the_server_does_not_have_is_named_without_the_id_and_the_owner(
+    new_valkey: Make, kind: str, command: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = new_valkey(kind, options=("--rename-command", command, ""))
+    async with RedisConversationStore(url=server.url, fallback=None, deadline=5.0) as store:
+        with pytest.raises(StoreUnavailable, match=r"(?i)unknown .*command") as refused:
+            await store.set("my-id", {"a": 1}, owner="ada")
+        health = await store.get_health()
+    assert refused.value.reason == "permission"
+    told = f"{refused.value} {health} {caplog.text}"
+    assert "my-id" not in told
+    assert "ada" not in told
+
+
+async def test_a_user_who_may_not_load_scripts_is_told_so(new_valkey: Make) -> None:
+    server = new_valkey()
+    server.do("ACL", "SETUSER", "chat", "on", ">s3cret", "~conv:*", "+@all", "-script|load")
+    url = f"redis://chat:s3cret@{HOST}:{server.port}"
+    async with RedisConversationStore(url=url, fallback=None, deadline=5.0) as store:
+        with pytest.raises(StoreUnavailable, match=r"NoScript.*needs \+script\|load"):
+            await store.get("id")
+
+
 def test_a_client_whose_connections_cannot_be_made_is_refused_at_start() -> None:
     provider = UsernamePasswordCredentialProvider("ada", "secret")
     client = Redis(password="another")
