@@ -1,5 +1,6 @@
 """Every way in: users and passwords, providers of credentials, certificates, sockets."""
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator
@@ -13,8 +14,10 @@ from jv_session_mw import ConfigurationError, RedisConversationStore, StoreUnava
 from jv_session_mw.cli.server import HOST, free_port
 from tests.promises.conftest import PATIENT_SECONDS
 from tests.servers import KINDS, RedisServer, find_binary
+from tests.topologies import Cluster
 
 Make = Callable[..., RedisServer]
+ROOT = Path(__file__).parents[3]
 KIND = "redis-7"  # the only one that is built with TLS
 
 
@@ -117,6 +120,50 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return own, key
+
+
+def documented_rights(*to_leave_out: str) -> list[str]:
+    text = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    section = text.partition("### The rights of a user")[2].partition("###")[0]
+    return [right for right in re.findall(r"\+[a-z|]+", section) if right not in to_leave_out]
+
+
+async def does_everything(url: str, **options: int) -> bool:
+    """Use all that needs a right, and say whether the server had what was stored."""
+    store = RedisConversationStore(url=url, fallback=None, deadline=5.0, **options)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    async with store:
+        await store.set("id", {"a": 1, "messages": [{"n": n} for n in range(4)]})
+        await store.set("id", {"b": 1, "messages": [{"n": n} for n in range(2)]})
+        async with store.open("id") as conversation:
+            conversation.messages[0] = {"n": "edited"}
+            del conversation.messages[1]
+        async with store.open("id") as conversation:
+            conversation.messages.clear()
+            conversation.messages.append({"n": "anew"})
+            await conversation.save()
+            await conversation.rotate()
+        existed = [await store.refresh_ttl(id) for id in await store.keys()]
+        await store.delete("id")
+        await store.set("id", {"a": "revived"})
+        assert await store.has("id")
+        await store.clear()
+    return existed == [True]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_rights_that_the_docs_name_are_enough(new_valkey: Make, kind: str) -> None:
+    server = new_valkey(kind)
+    rights = documented_rights("+wait", "+cluster|slots", "+asking", "+sentinel|masters")
+    server.do("ACL", "SETUSER", "chat", "on", ">s3cret", "~conv:*", *rights)
+    assert await does_everything(f"redis://chat:s3cret@{HOST}:{server.port}/1", max_messages=9)
+
+
+async def test_the_rights_that_the_docs_name_are_enough_in_a_cluster(new_valkey: Make) -> None:
+    cluster = Cluster(new_valkey)
+    rights = documented_rights("+wait", "+select", "+sentinel|masters")
+    for server in cluster.servers:
+        server.do("ACL", "SETUSER", "chat", "on", ">s3cret", "~conv:*", *rights)
+    assert await does_everything(cluster.url.replace("//", "//chat:s3cret@"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
