@@ -71,6 +71,7 @@ class Batcher:
         self._lateness = lateness_of(self.loop)
         self._tick: asyncio.TimerHandle | None = None
         self._is_quiet = False
+        self._is_closed = False
         self._due = math.inf
 
     def send(self, command: Command, timeout: float, tag: bytes = b"") -> asyncio.Future[Reply]:
@@ -100,7 +101,8 @@ class Batcher:
         return not (self._waiting or self._pipelines)
 
     async def close(self) -> None:
-        """End what is under way; its requests see the store as unavailable."""
+        """End what is under way; its requests see the store as unavailable, as later ones do."""
+        self._is_closed = True
         # First what waits: a pipeline that ends opens the next one while anything does.
         _fail(self._waiting, redis_errors.ConnectionError("the store was closed"))
         self._waiting.clear()
@@ -109,9 +111,9 @@ class Batcher:
             pipeline.cancel()
         if pipelines:
             await asyncio.wait(pipelines)
-        for wire in self._idle:
+        idle, self._idle = self._idle, []
+        for wire in idle:
             await wire.close()
-        self._idle.clear()
         if self._tick is not None:
             self._tick.cancel()
             self._tick, self._due = None, math.inf
@@ -228,6 +230,8 @@ class Batcher:
         return batch
 
     def _new_wire(self) -> Wire:
+        if self._is_closed:  # who asks in several steps, such as a scan, may not know it yet
+            raise redis_errors.ConnectionError("the store was closed")
         kind = WatchedWire if is_watched() else PlainWire
         return kind(self._client, self._delivery.replicas)
 

@@ -40,6 +40,7 @@ class ClusterLine:
         self._owners: list[tuple[int, int, Node]] = []
         self._mapped_at = 0.0
         self._mapping: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def send(self, command: Command, timeout: float, tag: bytes = b"") -> Reply:
         until = self._loop.time() + timeout
@@ -73,6 +74,7 @@ class ClusterLine:
         return [await _only(self._line(node)) for node in sorted(nodes)]
 
     async def close(self) -> None:
+        self._is_closed = True
         mapping, self._mapping = self._mapping, None
         if mapping is not None:
             mapping.cancel()
@@ -90,6 +92,8 @@ class ClusterLine:
     def _line(self, node: Node) -> SingleLine:
         line = self._lines.get(node)
         if line is None:
+            if self._is_closed:  # what was redirected, or looks for the new map
+                raise StoreUnavailable("the store was closed", reason="connection")
             line = self._lines[node] = SingleLine(self._connect(node), self._delivery)
         return line
 

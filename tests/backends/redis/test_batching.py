@@ -170,6 +170,14 @@ async def test_a_close_sends_nothing_more(counted: Counted) -> None:
             await reply
 
 
+async def test_a_closed_batcher_opens_no_connection(counted: Counted) -> None:
+    before = counted.batches
+    await counted.batcher.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await ask(counted.batcher, "PING")
+    assert counted.batches == before
+
+
 async def test_a_batch_that_is_cancelled_before_it_begins_does_not_hold_up_the_next(
     place: Place,
 ) -> None:

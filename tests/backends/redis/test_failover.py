@@ -18,10 +18,12 @@ from jv_session_mw.errors import ConfigurationError, StoreUnavailable
 from tests.backends.harness import (
     DELIVERY,
     PREFIX,
+    TIMEOUT,
     TTL_MS,
     appends,
     commit,
     connect,
+    eventually,
     load,
     values,
 )
@@ -60,6 +62,12 @@ async def clustered(cluster: Cluster) -> AsyncGenerator[RedisBackend]:
 
 def backend_to(url: str) -> RedisBackend:
     return RedisBackend(connect(url), Rules(TTL_MS), prefix=PREFIX, delivery=DELIVERY)
+
+
+def clients(cluster: Cluster) -> list[int]:
+    """Return how many clients each server has; whoever asks is one of them."""
+    listed = [server.do("CLIENT", "LIST", "TYPE", "normal") for server in cluster.servers]
+    return [text.count("id=") for text in listed]
 
 
 def slot_of(key: str) -> int:
@@ -109,6 +117,21 @@ async def test_a_slot_that_has_moved_is_followed(cluster: Cluster, clustered: Re
     assert (await commit(clustered, appends(0, b"moved"), key)).status == "committed"
     assert values(await load(clustered, key=key)) == [b"moved"]
     assert await is_full(clustered)
+
+
+async def test_a_close_under_load_leaves_no_connection_to_a_cluster(
+    cluster: Cluster, clustered: RedisBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jv_session_mw.backends.redis.cluster.SECONDS_BETWEEN_MAPS", 0.0)
+    before = clients(cluster)
+    await clustered.open(TIMEOUT)
+    calls = [asyncio.create_task(load(clustered, key=f"key{at}")) for at in range(COUNT)]
+    await asyncio.sleep(0)
+    await clustered.close()
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(outcome, StoreUnavailable)
+    await eventually(lambda: len(asyncio.all_tasks()) == 1)
+    await eventually(lambda: clients(cluster) == before)
 
 
 async def test_a_slot_on_its_way_is_asked_for_at_both_ends_and_waited_for(
