@@ -26,6 +26,7 @@ class ClusterLine:
 
     The map of slots is loaded when it is first needed, from one of the *seeds*, and anew when a
     reply says that a slot has moved or a node does not answer: from the nodes known by then too.
+    Who told it before is asked last then, as that one may be cut off from the others.
     A command that is redirected ends within its timeout all the same.
     """
 
@@ -38,6 +39,7 @@ class ClusterLine:
         self._loop = asyncio.get_running_loop()
         self._lines: dict[Node, SingleLine] = {}
         self._owners: list[tuple[int, int, Node]] = []
+        self._teller = self._seeds[0]
         self._mapped_at = 0.0
         self._mapping: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -105,8 +107,14 @@ class ClusterLine:
         """Begin to load the map anew, unless that was done just now."""
         if self._mapping is not None or self._loop.time() - self._mapped_at < SECONDS_BETWEEN_MAPS:
             return
-        self._mapping = self._loop.create_task(self._load_map(self._delivery.give_up_after))
-        self._mapping.add_done_callback(self._mapped)
+        teller, *others = self._nodes()
+        self._start_mapping([*others, teller])
+
+    def _start_mapping(self, nodes: Sequence[Node]) -> asyncio.Task[None]:
+        work = self._load_map(nodes, self._delivery.give_up_after)
+        mapping = self._mapping = self._loop.create_task(work)
+        mapping.add_done_callback(self._mapped)
+        return mapping
 
     def _mapped(self, mapping: asyncio.Task[None]) -> None:
         self._mapping = None
@@ -116,21 +124,24 @@ class ClusterLine:
 
     async def _map(self, timeout: float) -> None:
         """Load the map, together with whoever else waits for it."""
-        if self._mapping is None:
-            self._mapping = self._loop.create_task(self._load_map(self._delivery.give_up_after))
-            self._mapping.add_done_callback(self._mapped)
-        mapping = self._mapping
+        mapping = self._mapping or self._start_mapping(self._nodes())
         done, _ = await asyncio.wait({mapping}, timeout=timeout)
         if not done or mapping.cancelled():
             raise StoreUnavailable("no node has said who has which slot", reason="timeout")
         mapping.result()
 
-    async def _load_map(self, timeout: float) -> None:
-        """Ask one node after another; the first that answers is believed."""
+    def _nodes(self) -> list[Node]:
+        """Return whom to ask for the map, beginning with the one that told it last."""
         known = [node for _, _, node in self._owners if node not in self._seeds]
+        nodes = [*dict.fromkeys([*known, *self._seeds])]
+        at = nodes.index(self._teller) if self._teller in nodes else 0
+        return nodes[at:] + nodes[:at]
+
+    async def _load_map(self, nodes: Sequence[Node], timeout: float) -> None:
+        """Ask one node after another; the first that answers is believed."""
         each = timeout / 2
         failure = StoreUnavailable("no node of the cluster answers", reason="connection")
-        for node in [*dict.fromkeys([*known, *self._seeds])]:
+        for node in nodes:
             try:
                 reply = await self._line(node).send(("CLUSTER", "SLOTS"), each)
             except StoreUnavailable as error:
@@ -138,7 +149,7 @@ class ClusterLine:
                 continue
             owners = _owners(cast("list[list[Reply]]", reply), node.host)
             if owners:
-                self._owners = owners
+                self._owners, self._teller = owners, node
                 await self._drop_strangers()
                 return
             failure = StoreUnavailable("the cluster has no slots yet", reason="cluster")

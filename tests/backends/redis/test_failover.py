@@ -125,9 +125,13 @@ async def test_a_close_under_load_leaves_no_connection_to_a_cluster(
     monkeypatch.setattr("jv_session_mw.backends.redis.cluster.SECONDS_BETWEEN_MAPS", 0.0)
     before = clients(cluster)
     await clustered.open(TIMEOUT)
+    for server in cluster.servers:
+        server.freeze()
     calls = [asyncio.create_task(load(clustered, key=f"key{at}")) for at in range(COUNT)]
     await asyncio.sleep(0)
     await clustered.close()
+    for server in cluster.servers:
+        server.thaw()
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(outcome, StoreUnavailable)
     await eventually(lambda: len(asyncio.all_tasks()) == 1)
@@ -163,6 +167,26 @@ async def test_a_failover_of_a_cluster_is_found_out(new_valkey: Make) -> None:
     key = "key7"
     cluster.owner(slot_of(key)).kill()
     await until_it_works(lambda: backend.commit(key, appends(1, b"after"), 0.3))
+    assert b"after" in values(await load(backend, key=key))
+    await backend.close()
+
+
+async def test_a_primary_that_is_cut_off_from_the_others_is_left_for_the_one_that_they_promote(
+    new_valkey: Make,
+) -> None:
+    def make(options: tuple[str, ...]) -> RedisServer:
+        return new_valkey(options=(*options, "--enable-debug-command", "yes"))
+
+    cluster = Cluster(make, primaries=3, replicas=1)
+    backend = backend_to(cluster.url)
+    await fill(backend)
+    assert all(server.do("WAIT", "1", "5000") for server in cluster.primaries)
+    cut_off = cluster.servers[0]  # it is the first in the URL, and has told who has which slot
+    key = next(f"key{at}" for at in range(COUNT) if cluster.owner(slot_of(f"key{at}")) is cut_off)
+    assert cut_off.do("DEBUG", "DROP-CLUSTER-PACKET-FILTER", "-2") == "+OK"
+    await eventually(lambda: "cluster_state:fail" in cut_off.do("CLUSTER", "INFO"))
+    await until_it_works(lambda: backend.commit(key, appends(1, b"after"), 0.3))
+    assert "cluster_state:fail" in cut_off.do("CLUSTER", "INFO")
     assert b"after" in values(await load(backend, key=key))
     await backend.close()
 
