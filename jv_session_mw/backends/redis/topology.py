@@ -37,6 +37,8 @@ OF_THE_CLIENT = (
     "maint_", "oss_", "orig_", "event_dispatcher", "host", "port", "path",
 )  # fmt: skip
 
+TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
+
 
 def connection_options(connect_timeout: float, read_timeout: float) -> Options:
     """Return what every connection has, whatever the address says; times are in seconds."""
@@ -117,7 +119,10 @@ def _sentinels(address: Address, kind: type[Any], options: Options, ours: Option
     managed = SentinelManagedSSLConnection if kind is SSLConnection else SentinelManagedConnection
 
     def connect(delivery: Delivery) -> Line:
-        manager = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels)  # type: ignore[no-untyped-call]
+        # Asked one by one: where all but the last are silent, there is still time for the primary.
+        each = delivery.give_up_after / (len(address.nodes) + 1)
+        brief = {name: min(each, to_sentinels[name]) for name in TIMEOUTS}
+        manager = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels | brief)  # type: ignore[no-untyped-call]
         client = _client_of(manager, address.service, managed, options)
         return SingleLine(client, delivery, manager)
 

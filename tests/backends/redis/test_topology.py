@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jv_session_mw import RedisConversationStore
 from jv_session_mw.backends.redis.address import Address, Node, read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
@@ -25,7 +26,9 @@ from tests.backends.harness import (
     sets,
     values,
 )
+from tests.promises.conftest import PATIENT_SECONDS
 from tests.servers import RedisServer
+from tests.topologies import Sentinels
 
 SECRET = "pa55word"
 
@@ -204,3 +207,16 @@ def test_one_backend_serves_one_event_loop_after_another(valkey: RedisServer) ->
 
 def test_no_password_is_in_what_is_printed() -> None:
     assert SECRET not in repr(at(1, password=SECRET))
+
+
+async def test_one_sentinel_that_answers_is_enough(new_valkey: Callable[..., RedisServer]) -> None:
+    sentinels = Sentinels(new_valkey)
+    *silent, _ = sentinels.sentinels
+    for sentinel in silent:
+        sentinel.freeze()
+    async with (
+        asyncio.timeout(PATIENT_SECONDS),
+        RedisConversationStore(url=sentinels.url) as store,
+    ):
+        while not (await store.get_health()).connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
