@@ -3,7 +3,8 @@
 import asyncio
 import contextvars
 import logging
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
 from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Breaker
@@ -16,6 +17,7 @@ from jv_session_mw.suppression import suppress_instrumentation
 logger = logging.getLogger("jv_session_mw")
 
 T = TypeVar("T")
+Failed: TypeAlias = Callable[[StoreUnavailable], None]
 
 PROBE_BASE_SECONDS = 0.1
 PROBE_CAP_SECONDS = 2.0
@@ -81,7 +83,7 @@ class GuardedBackend:
 
     def touch(self, key: str, timeout: float) -> Call[int]:
         self._refuse_early(timeout)
-        return self._ask(self._backend.touch(key, timeout), is_write=True)
+        return self._ask(self._backend.touch(key, timeout), self._failed_to_write)
 
     def delete(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
@@ -111,11 +113,11 @@ class GuardedBackend:
             retry_after=PROBE_CAP_SECONDS,
         )
 
-    async def _ask(self, call: Call[T], *, is_write: bool = False) -> T:
+    async def _ask(self, call: Call[T], failed: Failed | None = None) -> T:
         try:
             answer = await call
         except StoreUnavailable as error:
-            self._failed(error, is_write=is_write)
+            (failed or self._failed)(error)
             raise
         except UnreadableConversation:
             self._breaker.succeeded()
@@ -126,20 +128,29 @@ class GuardedBackend:
         return answer
 
     async def _write(self, call: Call[T]) -> T:
-        answer = await self._ask(call, is_write=True)
+        answer = await self._ask(call, self._failed_to_write)
         if self._refuses_writes:
             self._wrote()
         return answer
 
-    def _failed(self, error: StoreUnavailable, *, is_write: bool) -> None:
+    def _failed_to_write(self, error: StoreUnavailable) -> None:
+        if error.reason == "permission":  # for whether the user may read, see the next load
+            self._refused_to_write(error)
+        else:
+            self._failed(error)
+
+    def _refused_to_write(self, error: StoreUnavailable) -> None:
         self.last_error = str(error)
-        # Whether the user may read as well is for the next load to find out.
-        if error.only_writes or (is_write and error.reason == "permission"):
-            self._breaker.succeeded()
-            if not self._refuses_writes:
-                self._refuses_writes = True
-                self._warn("conversation store refuses to write (%s): %s; %s meanwhile", error)
+        self._breaker.succeeded()
+        if not self._refuses_writes:
+            self._refuses_writes = True
+            self._warn("conversation store refuses to write (%s): %s; %s meanwhile", error)
+
+    def _failed(self, error: StoreUnavailable) -> None:
+        if error.only_writes:
+            self._refused_to_write(error)
             return
+        self.last_error = str(error)
         self._breaker.failed()
         if not self.is_out:
             self.is_out = True
