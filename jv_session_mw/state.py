@@ -1,10 +1,11 @@
 """The app's own data about a conversation: a dict, or a typed object, and its stored fields."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final, Generic, Protocol, TypeVar, cast, get_origin
+from typing import Any, Final, Generic, Protocol, TypeVar, cast, get_origin
 from uuid import UUID
 
 import msgspec
@@ -81,40 +82,54 @@ def _typed(state_type: type[S]) -> StateKind[S]:
     if not isinstance(state_type, type):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"state_type={state_type!r} is not a class")
     if issubclass(state_type, msgspec.Struct):
-        fields, config = msgspec.structs.fields(state_type), state_type.__struct_config__
-        return ConvertedKind(
-            state_type,
-            {field.encode_name: field.name for field in fields},
-            _made_up({field.encode_name: field.default_factory for field in fields}),
-            is_whole=config.tag is None and not config.omit_defaults,
-        )
+        return cast("StateKind[S]", _of_struct(state_type))
     if dataclasses.is_dataclass(state_type):
-        data_fields = dataclasses.fields(state_type)
-        # Not as a whole: its defaults may live on the class.
-        return ConvertedKind(
-            state_type,
-            {field.name: field.name for field in data_fields},
-            _made_up({field.name: field.default_factory for field in data_fields}),
-            is_whole=False,
-        )
-    model_fields: object = getattr(state_type, "model_fields", None)
-    if isinstance(model_fields, dict):
-        model_config: Mapping[str, object] = getattr(state_type, "model_config", {})
-        if model_config.get("extra") == "allow":
-            raise ConfigurationError(
-                f"state_type={state_type.__qualname__} allows extra fields, which have no type to "
-                'come back as: declare them, or leave extra="allow" out'
-            )
-        declared = cast("dict[str, object]", model_fields)
-        factories = {
-            name: getattr(field, "default_factory", None) for name, field in declared.items()
-        }
-        model = ModelKind(cast("type[Model]", state_type), frozenset(declared), _made_up(factories))
+        return cast("StateKind[S]", _of_dataclass(state_type))
+    declared: object = getattr(state_type, "model_fields", None)
+    if isinstance(declared, dict):
+        model = _of_model(state_type, cast("dict[str, object]", declared))
         return cast("StateKind[S]", model)
     raise ConfigurationError(
         f"state_type={state_type.__qualname__} is not supported: "
         "use dict, a msgspec.Struct, a dataclass or a Pydantic model"
     )
+
+
+def _of_struct(state_type: type[S]) -> "ConvertedKind[S]":
+    struct = cast("type[msgspec.Struct]", state_type)
+    fields, config = msgspec.structs.fields(struct), struct.__struct_config__
+    return ConvertedKind(
+        state_type,
+        {field.encode_name: field.name for field in fields},
+        _made_up({field.encode_name: field.default_factory for field in fields}),
+        is_whole=config.tag is None and not config.omit_defaults,
+    )
+
+
+def _of_dataclass(state_type: type[S]) -> "ConvertedKind[S]":
+    fields = dataclasses.fields(cast("Any", state_type))
+    return ConvertedKind(
+        state_type,
+        {field.name: field.name for field in fields},
+        _made_up({field.name: field.default_factory for field in fields}),
+        is_whole=False,  # its defaults may live on the class
+    )
+
+
+def _of_model(state_type: type[S], declared: Mapping[str, object]) -> ModelKind:
+    model = cast("type[Model]", state_type)
+    if "by_name" not in inspect.signature(model.model_validate_json).parameters:
+        raise ConfigurationError(
+            f"state_type={model.__qualname__} is a model of an old Pydantic: install 2.11 or newer"
+        )
+    config: Mapping[str, object] = getattr(model, "model_config", {})
+    if config.get("extra") == "allow":
+        raise ConfigurationError(
+            f"state_type={model.__qualname__} allows extra fields, which have no type to "
+            'come back as: declare them, or leave extra="allow" out'
+        )
+    factories = {name: getattr(field, "default_factory", None) for name, field in declared.items()}
+    return ModelKind(model, frozenset(declared), _made_up(factories))
 
 
 def _made_up(factories: Mapping[str, object]) -> frozenset[str]:

@@ -229,6 +229,21 @@ def test_a_type_that_cannot_be_read_again_is_refused_at_start(state_type: type[o
         state_kind(state_type)
 
 
+class OfOldPydantic(BaseModel):
+    """As before Pydantic 2.11, which reads by the names of fields only as a whole model says."""
+
+    count: int = 0
+
+    @classmethod
+    def model_validate_json(cls, json_data: Any, *, strict: bool | None = None) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().model_validate_json(json_data, strict=strict)
+
+
+def test_a_model_of_an_old_pydantic_is_refused_with_the_version_that_it_takes() -> None:
+    with pytest.raises(ConfigurationError, match=r"OfOldPydantic .* install 2\.11 or newer"):
+        state_kind(OfOldPydantic)
+
+
 async def test_a_copy_of_the_messages_is_a_plain_list_without_the_store() -> None:
     store = MemoryConversationStore()
     async with store.open("id") as conversation:
