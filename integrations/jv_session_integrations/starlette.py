@@ -12,6 +12,6 @@ __all__ = ["ConversationState", "get_conversation"]
 
 
 class ConversationState(TypedDict, Generic[S]):
-    """The state of a request, for `Request[ConversationState[Trip]]`."""
+    """The state of a request, for `Request[ConversationState[Trip]]`, from Starlette 0.52 on."""
 
     conversation: Conversation[S]
