@@ -1,5 +1,6 @@
 """What cannot be stored is refused by name, and keeps nothing else from being stored."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing import get_context
@@ -160,6 +161,17 @@ def test_a_name_that_is_a_text_of_a_kind_of_its_own_names_the_same(handle: Handl
     handle.state.pop("a")
     handle.state[Name.A], handle.state["deep"] = 1, {Name.A: 1}
     assert handle.commit() is None
+
+
+def test_a_kind_of_list_dict_or_enum_comes_back_as_the_plain_value_that_it_equals(
+    handle: Handle,
+) -> None:
+    handle.state.clear()
+    handle.state.update(counts=defaultdict(int, {"a": 1}), name=Name.A, messages=handle.messages)
+    handle.commit()
+    state = Handle(handle.memory).state
+    assert state == {"counts": {"a": 1}, "name": "a", "messages": handle.messages}
+    assert [type(value) for value in state.values()] == [dict, str, list]
 
 
 def test_a_refused_value_stays_until_it_is_mended(handle: Handle) -> None:
