@@ -135,6 +135,8 @@ def _follower(
         )
     from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
 
+    if track is not None and not isinstance(track, TrackPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"track={track!r}: give a policy: TrackPolicy(snapshot=True)")
     return TrackerFollower(tracker, track or TrackPolicy())
 
 
@@ -146,6 +148,10 @@ def _are_all(given: object, fit: Callable[[object], bool]) -> bool:
 
 def _is_resolver(given: object) -> bool:
     return callable(getattr(given, "candidates", None)) and not isinstance(given, type)
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
 def _is_prefix(given: object) -> bool:
@@ -160,9 +166,8 @@ def _tokens(
 ) -> Tokens:
     if isinstance(secret_keys, str):
         secret_keys = (secret_keys,)
-    given = cast("Sequence[object]", secret_keys or ())
-    if not all(isinstance(key, str) for key in given):
-        raise ConfigurationError("secret_keys: give strings, newest first")
+    if secret_keys is not None and not _are_all(secret_keys, _is_text):
+        raise ConfigurationError("secret_keys: give a list of strings, newest first")
     keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
     if resolvers is None:
         resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))

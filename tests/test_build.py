@@ -19,6 +19,7 @@ from jv_session_mw import (
     create_conversation_store,
 )
 from jv_session_mw.cli.server import HOST
+from jv_session_mw.tracking import MemorySessionTracker
 
 NO_SECONDS: list[object] = [0, -1, math.nan, math.inf, -math.inf, "60", True]
 NO_COUNT: list[object] = [0, -1, 1.5, "5", True, math.nan]
@@ -113,6 +114,9 @@ BAD_MIDDLEWARE: list[tuple[Callable[[], object], str]] = [
     (lambda: make(secret_keys=[""]), "JV_SESSION_SECRET_KEYS"),
     (lambda: make(secret_keys=""), "JV_SESSION_SECRET_KEYS"),
     (lambda: make(secret_keys=None), "JV_SESSION_SECRET_KEYS"),
+    (lambda: make(secret_keys={"of", "no", "order"}), "secret_keys"),
+    (lambda: make(secret_keys=5), "secret_keys"),
+    (lambda: make(tracker=MemorySessionTracker(), track={"snapshot": True}), "track"),
     (lambda: make(load="later"), "load"),
     (lambda: make(resolvers=()), "resolvers"),
     (lambda: make(resolvers=[Cookie("a b")]), "cookie"),
