@@ -41,7 +41,7 @@ class Reply:
         models; what came before is kept.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue("a piece of the reply", f"{text!r} is no text")
+            raise UnsupportedValue("a piece of the reply", f"{type(text).__qualname__} is no text")
         self._parts.append(text)
 
     def finish(self) -> None:

@@ -42,6 +42,6 @@ class Terms(Struct, Generic[S], frozen=True):
         Raises `UnsupportedValue` for an owner that is no string, such as the number of a row.
         """
         if owner is not None and not isinstance(owner, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue("the owner", f"{owner!r} is no string")
+            raise UnsupportedValue("the owner", f"{type(owner).__qualname__} is no string")
         key = encode_key(id, owner)
         return Channel(self.backend, self.telemetry, parent, id, key, owner=owner)

@@ -1,6 +1,7 @@
 """What a handler holds, when several of its tasks use it at once, and when a call of it fails."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -92,6 +93,15 @@ async def test_a_conversation_whose_delete_failed_can_still_be_saved(
         conversation.state["a"] = 1
         await conversation.save()
         assert await store.get("id") == {"a": 1}
+
+
+async def test_who_is_no_owner_and_what_is_no_text_are_refused_without_a_word_of_them() -> None:
+    store = MemoryConversationStore()
+    with pytest.raises(UnsupportedValue, match="int is no string"):
+        await store.get("id", owner=cast("str", 4711))
+    async with store.open("id") as conversation:
+        with pytest.raises(UnsupportedValue, match="bytes is no text"):
+            conversation.reply().write(cast("str", b"secret"))
 
 
 @pytest.mark.parametrize("piece", [None, b"lo", 1])
