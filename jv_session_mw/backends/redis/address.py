@@ -50,7 +50,8 @@ def read_url(url: str) -> Address:
         return _read(url)
     except (ValueError, TypeError) as error:
         # Whatever is wrong with it: the URL itself may hold a password, and is not shown.
-        raise ConfigurationError(f"REDIS_URL or url= {_complaint(error, url)}") from None
+        complaint = f"REDIS_URL or url= {_complaint(error, url)}"
+        raise ConfigurationError(complaint + _hint_at_password(url)) from None
 
 
 def read_parts(
@@ -121,6 +122,8 @@ def _check_options(parts: SplitResult, kind: Kind) -> None:
         allowed |= {f"{OF_SENTINELS}username", f"{OF_SENTINELS}password"}
     for name in parse_qs(parts.query, keep_blank_values=True):
         if name not in allowed and not name.startswith("ssl_"):
+            if "@" in parts.query:
+                raise ValueError("options")  # the rest of a password, which is not shown
             raise ConfigurationError(
                 f"has the option {name!r}: only db and those of TLS (ssl_...) are taken from it; "
                 "time-outs are arguments"
@@ -136,3 +139,10 @@ def _complaint(error: Exception, url: str) -> str:
         "cannot be used: its host, port, database or one of its options is wrong. "
         f"It {COMPLETE[kind]}"
     )
+
+
+def _hint_at_password(url: str) -> str:
+    """Say what to do about a password that ends before its end, at one of these."""
+    scheme, _, rest = url.partition("://")
+    is_cut = scheme != "unix" and any(mark in rest.rpartition("@")[0] for mark in "/?#")
+    return "; percent-encode what is special in its password" if is_cut else ""

@@ -89,6 +89,13 @@ def test_a_url_that_names_no_server_is_refused_at_start(url: str) -> None:
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize("mark", ["/", "#", "?", "?db=", "?db=1&"])
+def test_a_password_that_is_not_encoded_is_not_shown_and_is_said_to_be_the_cause(mark: str) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encode") as refused:
+        read_url(f"redis://:my{mark}{SECRET}@localhost:6379/0")
+    assert SECRET not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "url",
     [
