@@ -44,15 +44,15 @@ class Rewriting:
         """Return what comes after the last entry; raises `UnsupportedEdit`."""
         at, fresh = 0, list[Message]()
         for message in messages:
-            found = self._find(at, message)
+            found = self._find(at + len(fresh), message)  # the new ones take places before it
             if found is None:
                 fresh.append(message)
                 continue
-            if fresh or found > at:
+            if found > at:
                 self._fill(at, found, fresh)
                 fresh = []
             self._keep(found, message)
-            self._passed.add(found)
+            self._passed.add(id(message))
             at = found + 1
         left = len(self._entries) - at
         self._fill(at, len(self._entries), fresh[:left])
@@ -62,15 +62,14 @@ class Rewriting:
         for index in range(at, len(self._values)):
             if self._values[index] is message:
                 return index
-        passed = (index for index in range(at) if index not in self._passed)
-        if any(self._values[index] is message for index in passed):
+        if id(message) in self._passed:  # it is in the log more than once
+            return None
+        if any(value is message for value in self._values[:at]):
             raise UnsupportedEdit(NO_REORDER)  # its place has been passed
         return None
 
     def _fill(self, start: int, stop: int, fresh: list[Message]) -> None:
         """Let new messages take the places of those that were there, and drop the rest."""
-        if len(fresh) > stop - start:
-            raise UnsupportedEdit(NO_REORDER)
         for index, message in enumerate(fresh, start):
             self._keep(index, message)
         dropped = self._entries[start + len(fresh) : stop]
