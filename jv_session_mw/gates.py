@@ -89,6 +89,10 @@ class HttpExchange(Exchange, eq=False):
             if self._ends_with_rest():
                 await self._save_rest()
 
+    def begin_checkpoints(self) -> None:
+        if self._token_is_out:  # what nobody could ask for is dropped at the end
+            super().begin_checkpoints()
+
     def _forgoes_rest(self) -> bool:
         if self._token_is_out or not self.started:
             return False

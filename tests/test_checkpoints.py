@@ -199,6 +199,21 @@ async def test_at_sigterm_nothing_is_stored_of_a_response_that_has_not_begun(
     assert await stored(store) == []
 
 
+async def test_nothing_is_stored_on_the_way_of_a_stream_whose_client_got_no_token(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start(404))
+        await send(body(b"nothing", more=True))
+        conversation.state["step"] = 1
+        store.inflight.terminating()
+        await asyncio.sleep(3 * OFTEN)
+        await send(body(b" here"))
+
+    await Exchange().run(around(handler, store, checkpoint_seconds=OFTEN))
+    assert await stored(store) == []
+
+
 async def test_a_stream_that_begins_after_sigterm_is_stored_on_its_way(
     store: ConversationStore,
 ) -> None:
