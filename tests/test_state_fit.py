@@ -3,8 +3,11 @@
 import copy
 import dataclasses
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -160,6 +163,45 @@ async def test_a_value_that_would_come_back_as_another_is_refused(name: str, val
     with pytest.raises(UnsupportedValue, match=rf"state\.{name}"):
         async with store.open("id") as conversation:
             setattr(conversation.state, name, value)
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class Keyed(msgspec.Struct):
+    of_numbers: dict[float, int] = {}
+    of_enums: dict[Color, int] = {}
+    of_ids: dict[UUID, int] = {}
+
+
+class KeyedModel(BaseModel):
+    of_dates: dict[date, int] = {}
+    of_decimals: dict[Decimal, int] = {}
+    of_ids: dict[UUID, int] = {}
+
+
+async def test_keys_come_back_as_they_were_or_are_refused_by_the_name_of_their_field() -> None:
+    store = MemoryConversationStore(state_type=Keyed)
+    written = Keyed({1.5: 1}, {Color.RED: 2})
+    async with store.open("id") as conversation:
+        conversation.state = written
+    async with store.open("id") as conversation:
+        assert conversation.state == written
+    with pytest.raises(UnsupportedValue, match=r"state\.of_ids"):
+        async with store.open("id") as conversation:
+            conversation.state.of_ids[UUID(int=1)] = 3
+
+
+async def test_a_model_has_dates_decimals_and_uuids_for_keys() -> None:
+    store = MemoryConversationStore(state_type=KeyedModel)
+    written = KeyedModel(
+        of_dates={date(2026, 5, 1): 1}, of_decimals={Decimal("1.50"): 2}, of_ids={UUID(int=1): 3}
+    )
+    async with store.open("id") as conversation:
+        conversation.state = written
+    async with store.open("id") as conversation:
+        assert conversation.state == written
 
 
 async def test_a_strict_model_takes_back_what_it_gave() -> None:
