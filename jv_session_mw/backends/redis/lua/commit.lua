@@ -60,16 +60,18 @@ local function split(element)
   return whole(seq), value
 end
 
--- Sequence numbers grow along the list but may have gaps, so the place is found by halving.
+-- Sequence numbers grow along the list but may have gaps, so the place is found by halving: that of the
+-- first message whose number is seq or a higher one, and what is there if it is seq.
 local function find(seq)
-  local low, high = 0, redis.call('LLEN', list) - 1
-  while low <= high do
+  local low, high = 0, redis.call('LLEN', list)
+  while low < high do
     local middle = math.floor((low + high) / 2)
     local found, value = split(redis.call('LINDEX', list, middle))
     if found == seq then return middle, value end
     if not found then return nil end
-    if found < seq then low = middle + 1 else high = middle - 1 end
+    if found < seq then low = middle + 1 else high = middle end
   end
+  return low
 end
 
 local stone = ''
@@ -150,7 +152,7 @@ end
 local places = {}
 for at = replaced_at, dropped_at - 1, 3 do
   local place, was = find(tonumber(ARGV[at]))
-  places[at] = place
+  places[at] = was and place
   compare('messages#' .. ARGV[at], was or false, ARGV[at + 1], ARGV[at + 2])
 end
 if reject and #answer > 8 then
@@ -170,19 +172,15 @@ for at = replaced_at, dropped_at - 1, 3 do
   if places[at] then redis.call('LSET', list, places[at], ARGV[at] .. ':' .. ARGV[at + 1]) end
 end
 for at = dropped_at, #ARGV do
-  local place = find(tonumber(ARGV[at]))
-  if place then
+  local place, was = find(tonumber(ARGV[at]))
+  if was then
     local mark = 'dropped by ' .. commit
     redis.call('LSET', list, place, mark)
-    redis.call('LREM', list, 1, mark)
+    redis.call('LREM', list, 2 * place < total and 1 or -1, mark) -- from the end that is nearer
   end
 end
-if cleared > 0 then
-  local first = split(redis.call('LINDEX', list, 0) or '')
-  while first and first <= cleared do
-    redis.call('LPOP', list)
-    first = split(redis.call('LINDEX', list, 0) or '')
-  end
+if cleared > 0 and split(redis.call('LINDEX', list, 0) or '') then
+  redis.call('LTRIM', list, find(cleared + 1) or 0, -1)
 end
 local elements = {}
 for at = appended_at, replaced_at - 1 do
