@@ -2,17 +2,22 @@
 
 import marshal
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Final, TypeAlias, cast
+from uuid import UUID
 
 import msgspec
 
-# A text or a number is its own fingerprint, since it cannot change. That of a dict of such values
-# is a copy, that of any other plain value its marshalled bytes. Callers only pass them on.
+# A text, a number or a date is its own fingerprint, since it cannot change. That of a dict of such
+# values is a copy, that of any other plain value its marshalled bytes. Callers only pass them on.
 Fingerprint: TypeAlias = object
 Flat: TypeAlias = dict[object, object]
 
-_SCALARS: Final = frozenset({bool, int, float, str})
+_SCALARS: Final = frozenset({bool, int, float, str, date, datetime, time, timedelta, Decimal, UUID})
 _PARTS: Final = _SCALARS | {type(None), bytes}
+# Of these two may be equal and not the same: 1.5 and 1.50, one moment in two zones.
+_SHADED: Final = frozenset({datetime, time, Decimal})
 
 # From version 3 on the bytes depend on who else holds the values.
 VERSION: Final = 2
@@ -23,8 +28,8 @@ _encode: Final = msgspec.json.Encoder().encode
 def fingerprint_of(value: object) -> Fingerprint | None:
     """Return the fingerprint of *value* as it is now.
 
-    None unless *value* is plain through and through: built-in types alone, and nothing that JSON
-    cannot express.
+    None unless *value* is plain through and through: built-in types alone, and within lists and
+    inner dicts nothing that JSON cannot express.
     """
     flat = flat_copy_of(value)
     return _bytes_of(value) if flat is None else flat
@@ -102,7 +107,9 @@ def _part_matches(now: object, part: object) -> bool:
     kind = type(now)
     if kind is not type(part):
         return False
-    return repr(now) == repr(part) if kind is float else now == part  # 0.0 is not -0.0
+    if kind is float:
+        return repr(now) == repr(part)  # 0.0 is not -0.0
+    return now == part if kind not in _SHADED else repr(now) == repr(part) and now == part
 
 
 def _bytes_of(value: object) -> bytes | None:

@@ -4,7 +4,7 @@ import copy
 import marshal
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -22,6 +22,9 @@ plain = st.recursive(
     max_leaves=12,
 )
 
+dated = st.dates() | st.datetimes(timezones=st.none() | st.timezones()) | st.times()
+solid = scalars | dated | st.timedeltas() | st.decimals(allow_nan=False) | st.uuids()
+
 
 class Colour(StrEnum):
     RED = "red"
@@ -35,6 +38,10 @@ class Text(str):
     __slots__ = ()
 
 
+class Moment(datetime):
+    pass
+
+
 @given(plain)
 def test_an_equal_value_matches_whoever_else_holds_its_parts(value: object) -> None:
     holders = [value, value]  # from version 3 of marshal on, they would change the bytes
@@ -43,7 +50,7 @@ def test_an_equal_value_matches_whoever_else_holds_its_parts(value: object) -> N
     assert matches(copy.deepcopy(value), fingerprint)
 
 
-@given(scalars | st.dictionaries(st.text(), scalars | st.binary()))
+@given(solid | st.dictionaries(st.text(), solid | st.binary()))
 def test_the_copy_of_what_is_flat_has_its_types_and_order(value: object) -> None:
     flat = flat_copy_of(value)
     assert (flat is None) == (value is None)
@@ -80,6 +87,7 @@ def test_no_change_of_the_value_or_of_a_copy_reaches_the_fingerprint(
     assert matches(value, fingerprint)
 
 
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
 ALIKE: list[tuple[object, object]] = [
     (1, True),
     (1, 1.0),
@@ -95,6 +103,13 @@ ALIKE: list[tuple[object, object]] = [
     ("red", Colour.RED),
     (1, Level.ONE),
     ("a", Text("a")),
+    (Decimal("1.5"), Decimal("1.50")),
+    (NOON, NOON.astimezone(timezone(timedelta(hours=2)))),
+    (NOON, NOON.replace(fold=1)),
+    (NOON, NOON.replace(tzinfo=None)),
+    (NOON.timetz(), NOON.time()),
+    (date(2020, 1, 1), datetime(2020, 1, 1)),
+    (time(1), time(1, fold=1)),
     ({}, OrderedDict[str, int]()),
     ({}, None),
     ([], {}),
@@ -128,8 +143,7 @@ def test_equal_texts_and_numbers_match_whichever_object_they_are() -> None:
 
 
 NOT_PLAIN: list[object] = [
-    datetime(2020, 1, 1, tzinfo=UTC),
-    Decimal(1),
+    Moment(2020, 1, 1, tzinfo=UTC),
     object(),
     Colour.RED,
     Text("a"),
@@ -143,6 +157,18 @@ def test_what_is_not_plain_has_no_fingerprint(value: object) -> None:
     assert fingerprint_of({"role": "user", "part": value}) is None
     assert fingerprint_of({"deep": [value]}) is None
     assert not matches(value, None)
+
+
+@given(dated | st.decimals())
+def test_what_json_lacks_has_no_fingerprint_deeper_inside(value: object) -> None:
+    assert fingerprint_of({"deep": [value]}) is None
+    assert fingerprint_of({"deep": {"part": value}}) is None
+
+
+@pytest.mark.parametrize("value", [Decimal("sNaN"), Decimal("NaN"), Decimal("Infinity")])
+def test_a_decimal_that_cannot_be_compared_is_no_error(value: Decimal) -> None:
+    assert not matches(value, fingerprint_of(Decimal(1)))
+    assert not matches({"part": value}, fingerprint_of({"part": Decimal(1)}))
 
 
 def test_a_dict_with_a_key_that_is_no_plain_text_has_no_fingerprint() -> None:

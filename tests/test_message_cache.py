@@ -4,6 +4,7 @@ import tracemalloc
 import weakref
 from collections.abc import Callable, Sequence
 from datetime import date
+from decimal import Decimal
 from time import monotonic
 from typing import Any, cast
 
@@ -72,7 +73,12 @@ def warmed(
     return cache
 
 
-@pytest.mark.parametrize("message", [say(1), "text", 7, {}, {"role": None, "tokens": 3.5}])
+DATED: dict[str, Any] = {"role": "user", "on": date(2026, 11, 26), "price": Decimal("1.50")}
+
+
+@pytest.mark.parametrize(
+    "message", [say(1), "text", 7, {}, {"role": None, "tokens": 3.5}, DATED, DATED["on"]]
+)
 def test_a_message_that_has_come_twice_is_not_decoded_again(
     codec: CountingCodec, message: object
 ) -> None:
@@ -84,8 +90,8 @@ def test_a_message_that_has_come_twice_is_not_decoded_again(
     assert codec.decoded == 2
 
 
-@pytest.mark.parametrize("message", [CALL, [1, 2], {"role": "user", "on": date(2026, 11, 26)}])
-def test_what_could_be_changed_inside_or_is_not_plain_is_decoded_each_time(
+@pytest.mark.parametrize("message", [CALL, [1, 2], {"role": "user", "on": (2026, 11)}])
+def test_what_could_be_changed_inside_or_is_a_tuple_is_decoded_each_time(
     codec: CountingCodec, message: object
 ) -> None:
     cache = warmed(codec, say(1))

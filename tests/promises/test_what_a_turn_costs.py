@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, datetime
 from types import CoroutineType
 from typing import cast
 
@@ -21,6 +22,7 @@ from tests.servers import RedisServer
 WINDOW = 50
 SIZES = [2, 10, 100, 1_000, 10_000]
 FIELDS = 3
+NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 
 
 class CountingCodec(JsonCodec):
@@ -174,6 +176,15 @@ async def test_what_is_looked_at_and_stays_is_not_encoded(books: Books) -> None:
 
     for _ in range(2):
         assert (await books.expenses(look_and_turn, token))["encoded"] == 3
+
+
+async def test_messages_with_a_date_cost_what_those_of_texts_cost(books: Books) -> None:
+    token = await books.hold(0, began=NOW)
+    async with books.elsewhere.open("id") as held:
+        held.messages += [{"role": "user", "content": f"{at}", "at": NOW} for at in range(WINDOW)]
+    spent = [await books.expenses(handler, token) for handler in (look, look, look, turn)]
+    assert [each["encoded"] for each in spent] == [0, 0, 0, 3]
+    assert [each["decoded"] > WINDOW for each in spent] == [True, True, False, False]
 
 
 async def test_only_what_was_changed_among_the_messages_is_encoded(books: Books) -> None:
