@@ -1,6 +1,6 @@
 """What memory keeps of one conversation, and how a commit changes it."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -122,11 +122,10 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
     for name, base in changes.removed.items():
         if fields.get(name, base) != base:
             found.append(name)
-    if changes.replaced:
-        stored = dict(zip(entry.numbers, entry.messages, strict=True))
-        for seq, put in changes.replaced.items():
-            if _collides(stored.get(seq), put):
-                found.append(f"messages#{seq}")
+    for seq, put in changes.replaced.items():
+        at = _place_of(entry, seq)
+        if _collides(None if at < 0 else entry.messages[at], put):
+            found.append(f"messages#{seq}")
     return found
 
 
@@ -188,9 +187,7 @@ def rewrite(entry: Entry, changes: Changes) -> int:
         if stored is not None:
             grown -= ITEM_OVERHEAD_BYTES + len(name) + len(stored)
     if changes.edits_log():
-        grown -= size_of(entry.messages)
-        _edit_log(entry, changes)
-        grown += size_of(entry.messages)
+        grown += _edit_log(entry, changes)
     return grown
 
 
@@ -201,14 +198,35 @@ def keep_last(entry: Entry, count: int) -> int:
     return -size
 
 
-def _edit_log(entry: Entry, changes: Changes) -> None:
+def _edit_log(entry: Entry, changes: Changes) -> int:
+    """Replace, drop and clear messages, and return the bytes by which *entry* has grown.
+
+    What stands before the first of those that are dropped is not walked along.
+    """
+    numbers, messages, grown = entry.numbers, entry.messages, 0
+    for number, put in changes.replaced.items():
+        at = _place_of(entry, number)
+        if at >= 0:
+            grown += len(put.value) - len(messages[at])
+            messages[at] = put.value
+    gone = {_place_of(entry, number) for number in changes.dropped} - {-1}
+    if gone:
+        first = min(gone)
+        left = [at for at in range(first, len(numbers)) if at not in gone]
+        grown -= size_of([messages[at] for at in gone])
+        numbers[first:], messages[first:] = (
+            [numbers[at] for at in left],
+            [messages[at] for at in left],
+        )
     if changes.cleared:
+        end = bisect_right(numbers, changes.cleared)
+        grown -= size_of(messages[:end])
+        del numbers[:end], messages[:end]
         entry.unseen = 0
-    dropped = set(changes.dropped)
-    left = [
-        (number, changes.replaced[number].value if number in changes.replaced else message)
-        for number, message in zip(entry.numbers, entry.messages, strict=True)
-        if number > changes.cleared and number not in dropped
-    ]
-    entry.numbers = [number for number, _ in left]
-    entry.messages = [message for _, message in left]
+    return grown
+
+
+def _place_of(entry: Entry, number: int) -> int:
+    """Return where the message of that *number* is; -1 if it is not here."""
+    at = bisect_left(entry.numbers, number)
+    return at if at < len(entry.numbers) and entry.numbers[at] == number else -1

@@ -214,3 +214,30 @@ def test_what_was_admitted_goes_on_from_its_version() -> None:
     memory = Memory(RULES)
     memory.admit(KEY, appends(41))
     assert (memory.commit(KEY, appends(41, b"hi"))).version == 42
+
+
+class Weighed(bytes):
+    """A message that counts how often one of its kind is weighed."""
+
+    times = 0
+
+    def __len__(self) -> int:
+        Weighed.times += 1
+        return super().__len__()
+
+
+def test_an_edit_weighs_only_what_it_touches() -> None:
+    memory = Memory(RULES)
+    memory.commit("a", appends(0, *(Weighed(b"%d" % at) for at in range(1_000))))
+    edit = Changes(commit_id(), 1, replaced={1_000: Put(b"new"), 10: Put(b"new")})
+    edit.dropped = [998]
+    Weighed.times = 0
+    memory.commit("a", edit)
+    assert Weighed.times <= 3
+    memory.commit("a", Changes(commit_id(), 2, cleared=9))
+    assert Weighed.times <= 3 + 9
+    left = [b"new", *(b"%d" % at for at in range(10, 999) if at != 997), b"new"]
+    assert list(memory.load("a", 0).messages.values) == left
+    size = memory.size
+    memory.keep("a", memory.load("a", 0))
+    assert memory.size == size
