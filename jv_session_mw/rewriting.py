@@ -1,5 +1,7 @@
 """What became of a log to which more was done than to append."""
 
+from bisect import bisect_left
+
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnsupportedEdit, UnsupportedValue
@@ -16,8 +18,8 @@ class Rewriting:
     """
 
     __slots__ = (
-        "_changes", "_codec", "_entries", "_fingerprints", "_passed", "_values", "fingerprints",
-        "kept", "numbers", "refused", "stored",
+        "_changes", "_codec", "_entries", "_fingerprints", "_passed", "_places", "_values",
+        "fingerprints", "kept", "numbers", "refused", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +36,7 @@ class Rewriting:
         self._fingerprints = fingerprints
         self._changes = changes
         self._passed: set[int] = set()
+        self._places: dict[int, list[int]] = {}
         self.numbers: list[int] = []
         self.stored: list[bytes] = []
         self.kept: list[Message] = []
@@ -59,12 +62,16 @@ class Rewriting:
         return fresh[left:]
 
     def _find(self, at: int, message: Message) -> int | None:
-        for index in range(at, len(self._values)):
-            if self._values[index] is message:
-                return index
-        if id(message) in self._passed:  # it is in the log more than once
-            return None
-        if any(value is message for value in self._values[:at]):
+        if at < len(self._values) and self._values[at] is message:
+            return at  # as it is for most
+        if not self._places:
+            for index, value in enumerate(self._values):
+                self._places.setdefault(id(value), []).append(index)
+        places = self._places.get(id(message), [])
+        later = bisect_left(places, at)
+        if later < len(places):
+            return places[later]
+        if places and id(message) not in self._passed:  # which is no further copy
             raise UnsupportedEdit(NO_REORDER)  # its place has been passed
         return None
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jv_session_mw import Message, Messages
-from tests.handles import KEY, Handle, loaded, say
+from jv_session_mw.changes import Changes
+from jv_session_mw.rewriting import Rewriting
+from tests.handles import CODEC, KEY, Handle, loaded, say
 
 
 @pytest.fixture
@@ -215,3 +217,20 @@ def test_what_comes_before_the_first_that_was_reached_is_not_compared(
 ) -> None:
     look(handle.messages)
     assert handle.messages.unlooked == unlooked
+
+
+def test_new_messages_in_place_of_all_are_looked_up_and_not_searched_for() -> None:
+    looks = 0
+
+    class Values(list[Message]):
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            return list[Any].__getitem__(self, index)
+
+    values = Values(say(at) for at in range(500))
+    entries = [(at, CODEC.encode(value, "")) for at, value in enumerate(values)]
+    rewriting = Rewriting(CODEC, entries, values, [None] * 500, changes := Changes("", 1))
+    assert rewriting.walk([say(f"new {at}") for at in range(500)]) == []
+    assert len(changes.replaced) == 500
+    assert looks <= 2 * 500
