@@ -172,7 +172,7 @@ class HeldConversation(Generic[S]):
     def _place(self, message: Message) -> None:
         """Append *message*, unless it is there since a checkpoint."""
         messages = self._copy.messages
-        if not any(held is message for held in reversed(messages)):
+        if not messages.holds(message):
             messages.append(message)
 
     def _require_loaded(self) -> None:

@@ -81,6 +81,13 @@ class Messages(list[Message]):
         """Let `copy.deepcopy` and `pickle` make a plain list, without the store behind this one."""
         return list, (list(self),)
 
+    def holds(self, message: Message) -> bool:
+        """Return whether *message* itself is here, and not only an equal one.
+
+        Nobody gets hold of the others by that: they are not looked at.
+        """
+        return any(held is message for held in super().__reversed__())
+
     # Whoever gets hold of a message may change it, so its fingerprint is taken before that. Until
     # then there is nothing to compare. To remove or replace a message is a look at it, too: the
     # first `unlooked` messages are those that were loaded.

@@ -128,6 +128,17 @@ async def test_a_reply_tells_its_text_after_its_end_and_is_stored_once() -> None
     assert await store.get("id") == {"messages": [{"role": "assistant", "content": "hello"}]}
 
 
+async def test_a_reply_lets_no_other_message_be_compared() -> None:
+    store = MemoryConversationStore()
+    await store.set("id", {"messages": [{"role": "user", "content": str(at)} for at in range(9)]})
+    async with store.open("id") as conversation:
+        reply = conversation.reply()
+        reply.write("hello")
+        conversation.checkpoint_replies()
+        reply.finish()
+        assert (conversation.messages.unlooked, len(conversation.messages)) == (9, 10)
+
+
 async def test_what_is_no_id_and_no_dict_is_refused() -> None:
     store = MemoryConversationStore()
     with pytest.raises(UnsupportedValue, match="give a string"):
