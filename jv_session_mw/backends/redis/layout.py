@@ -14,6 +14,7 @@ from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 LAYOUT: Final = "3"
 FIELD: Final = b"."
+FEW_FIELDS: Final = 100  # whose names are remembered; more are likely to be others each time
 DIGITS: Final = 15  # what a number of Lua holds exactly
 
 # What `load.lua` answers where there is something: a tag, 'found' or 'same', what remains of the
@@ -50,7 +51,8 @@ def key_of(prefix: str, name: bytes) -> str | None:
 def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
     """Build a snapshot from what `load.lua` found, or raise `UnreadableConversation`."""
     _, _, ttl_ms, total, version, created_ms, birth, commit_id, first_seq, pairs, _ = found
-    names = _names_of(tuple(pairs[::2]))
+    given = tuple(pairs[::2])
+    names = _names_of(given) if len(given) <= FEW_FIELDS else _decoded(given)
     fields = {name: pairs[2 * at + 1] for at, name in enumerate(names)}
     fields.pop(_NOT_OURS, None)
     return Snapshot(
@@ -69,6 +71,10 @@ def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
 @lru_cache(256)
 def _names_of(fields: tuple[bytes, ...]) -> list[str]:
     """Return the names of the state that *fields* are; those of one app have the same in each."""
+    return _decoded(fields)
+
+
+def _decoded(fields: tuple[bytes, ...]) -> list[str]:
     try:
         return [name[1:].decode() if name[:1] == FIELD else _NOT_OURS for name in fields]
     except UnicodeDecodeError as error:

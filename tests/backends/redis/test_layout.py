@@ -1,12 +1,15 @@
 """How a conversation lies in Redis: two keys, one slot, a TTL on each, and nothing else."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.backends.redis.layout import key_of, redis_keys, scan_pattern
+from jv_session_mw.backends.redis.layout import key_of, read_snapshot, redis_keys, scan_pattern
 from jv_session_mw.changes import Changes, Put, Rules
 from jv_session_mw.keys import decode_key, encode_key
+from jv_session_mw.stretch import NO_MESSAGES
 from tests.backends.harness import (
     HASH,
     KEY,
@@ -181,3 +184,17 @@ async def test_a_scan_of_many_finds_each_once(backend: RedisBackend, stored: Byt
 
 def test_signs_of_a_glob_are_escaped_in_the_prefix() -> None:
     assert scan_pattern("a*[?]\\^b") == "a\\*\\[\\?\\]\\\\\\^b{*}"
+
+
+def test_the_names_of_many_fields_are_not_remembered() -> None:
+    tracemalloc.start()
+    for at in range(20):
+        pairs = [part for field in range(1_000) for part in (b".%d of %d" % (field, at), b"j1;1")]
+        snapshot = read_snapshot(
+            (b"tag", b"found", 1, 0, 1, 1, b"birth", b"commit", 1, pairs, []), NO_MESSAGES
+        )
+        assert snapshot.fields[f"7 of {at}"] == b"j1;1"
+        del pairs, snapshot
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000  # with their names it would be two megabytes
