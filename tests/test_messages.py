@@ -160,56 +160,6 @@ def test_emptied_by_other_means_it_is_empty(handle: Handle, way: str) -> None:
     assert handle.stored() == []
 
 
-def test_equal_messages_are_two(handle: Handle) -> None:
-    handle.messages.extend([say("same"), say("same")])
-    handle.commit()
-    assert handle.stored()[3:] == [say("same"), say("same")]
-    del handle.messages[3]
-    handle.commit()
-    handle.messages[3]["content"] = "other"
-    handle.commit()
-    assert handle.stored()[3:] == [say("other")]
-
-
-def test_one_object_twice_is_two_messages(handle: Handle) -> None:
-    message = say("again")
-    handle.messages.extend([message, message])
-    handle.commit()
-    assert handle.stored()[3:] == [message, message]
-    assert handle.commit() is None
-
-
-def test_one_object_may_be_appended_again_after_a_commit(handle: Handle) -> None:
-    message = say("again")
-    handle.messages.append(message)
-    handle.commit()
-    handle.messages.append(message)
-    handle.commit()
-    assert handle.stored()[3:] == [message, message]
-    handle.messages.append(handle.messages[0])
-    handle.commit()
-    assert handle.stored()[5:] == [say(0)]
-
-
-def test_one_place_of_an_object_that_has_two_is_replaced(handle: Handle) -> None:
-    message = say("twice")
-    handle.messages.extend([message, message])
-    handle.commit()
-    handle.messages[3] = say("new")
-    handle.commit()
-    assert handle.stored()[3:] == [say("new"), message]
-
-
-def test_an_object_comes_again_after_one_of_its_places_was_replaced(handle: Handle) -> None:
-    message = say("twice")
-    handle.messages.extend([message, message])
-    handle.commit()
-    handle.messages[3] = say("new")
-    handle.messages.append(message)
-    handle.commit()
-    assert handle.stored()[3:] == [say("new"), message, message]
-
-
 @pytest.mark.parametrize("index", [0, 1, -1, -9])
 def test_an_insertion_before_the_end_is_refused_at_once(handle: Handle, index: int) -> None:
     with pytest.raises(UnsupportedEdit, match="log"):
