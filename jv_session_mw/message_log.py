@@ -20,26 +20,28 @@ _held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem
 class LogEdit:
     """What a commit does to the log, and the log as it will be then.
 
-    `size` is the length of the log that it was made from, `clears` how often that was cleared.
-    `kept` are the entries that stay, `appended` the new ones, which have no number yet, and
-    `values` the messages of both. `fingerprints` are those of the new messages,
-    `kept_fingerprints` those of the others, None where nothing was done to them.
+    `size` is the length of the log that it was made from, `clears` how often that was cleared and
+    `shortest` how short it had been. `kept` are the entries that stay, `appended` the new ones,
+    which have no number yet, and `values` the messages of both. `fingerprints` are those of the new
+    messages, `kept_fingerprints` those of the others, None where nothing was done to them.
     """
 
     __slots__ = (
-        "appended", "clears", "fingerprints", "kept", "kept_fingerprints", "size", "values",
+        "appended", "clears", "fingerprints", "kept", "kept_fingerprints", "shortest", "size",
+        "values",
     )  # fmt: skip
 
     def __init__(
         self,
         size: int,
-        clears: int,
+        messages: Messages,
         kept: Stretch,
         values: list[Message],
         kept_fingerprints: list[Fingerprint | None] | None = None,
     ) -> None:
         self.size = size
-        self.clears = clears
+        self.clears = messages.clears
+        self.shortest = messages.shortest
         self.kept = kept
         self.values = values
         self.kept_fingerprints = kept_fingerprints
@@ -87,6 +89,7 @@ class MessageLog:
         self._values = values + self._values
         self._fingerprints[:0] = fingerprints
         self.messages[:0] = values
+        self.messages.shortest += len(values)
         self.messages.unseen -= len(older)
         return values
 
@@ -109,7 +112,8 @@ class MessageLog:
         elif len(messages) == count:
             return None
         else:
-            edit = LogEdit(count, self._clears, self.entries, _held(messages, slice(count)))
+            kept = _held(messages, slice(count))
+            edit = LogEdit(count, messages, self.entries, kept)
             fresh = _held(messages, slice(count, None))
         self._append(fresh, edit, refused)
         changes.appended = edit.appended
@@ -130,6 +134,8 @@ class MessageLog:
         if stored.values or (not self.messages.unseen and self.messages.clears == edit.clears):
             self._end = _end_of(stored)
         self._clears = edit.clears
+        if self.messages.shortest == edit.shortest + max(0, meanwhile):
+            self.messages.shortest = min(len(values), len(self.messages))
 
     def _begins_as_it_was(self, messages: Messages) -> bool:
         count, unlooked = len(self._values), messages.unlooked
@@ -150,11 +156,14 @@ class MessageLog:
             changes.cleared = self._end
             entries, values, fingerprints = [], [], []
         rewriting = Rewriting(self._codec, entries, values, fingerprints, changes)
-        fresh = rewriting.walk(messages)
+        fresh = rewriting.walk(messages, self.messages.shortest)
         refused += rewriting.refused
-        kept = Stretch(rewriting.numbers, rewriting.stored)
         edit = LogEdit(
-            len(self._values), self.messages.clears, kept, rewriting.kept, rewriting.fingerprints
+            len(self._values),
+            self.messages,
+            Stretch(rewriting.numbers, rewriting.stored),
+            rewriting.kept,
+            rewriting.fingerprints,
         )
         return edit, fresh
 

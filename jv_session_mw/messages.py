@@ -30,7 +30,7 @@ class Messages(list[Message]):
     `await messages.older()` brings them in.
     """
 
-    __slots__ = ("_source", "clears", "fingerprints", "unlooked", "unseen")
+    __slots__ = ("_source", "clears", "fingerprints", "shortest", "unlooked", "unseen")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Messages(list[Message]):
         self.fingerprints = fingerprints
         self.unseen = unseen
         self.clears = 0
-        self.unlooked = len(messages)
+        self.shortest = self.unlooked = len(messages)
         self._source = source
 
     @property
@@ -125,18 +125,27 @@ class Messages(list[Message]):
     ) -> None:
         self.look(0 if value is self else index)
         super().__setitem__(index, value)  # type: ignore[index, assignment] # pyright: ignore[reportArgumentType, reportCallIssue]
+        self._note_removal()
 
     def __delitem__(self, index: SupportsIndex | slice, /) -> None:
         self.look(index)
         super().__delitem__(index)
+        self._note_removal()
 
     def pop(self, index: SupportsIndex = -1, /) -> Message:
         self.look(index)
-        return super().pop(index)
+        popped = super().pop(index)
+        self._note_removal()
+        return popped
 
     def remove(self, message: Message, /) -> None:
         self.look()
         super().remove(message)
+        self._note_removal()
+
+    def _note_removal(self) -> None:
+        """Note how short this is: what is appended from now on takes no removed message's place."""
+        self.shortest = min(self.shortest, len(self))
 
     def __add__(self, other: list[Any], /) -> list[Any]:
         return list(self) + other

@@ -43,8 +43,12 @@ class Rewriting:
         self.fingerprints: list[Fingerprint | None] = []
         self.refused: list[SessionError] = []
 
-    def walk(self, messages: list[Message]) -> list[Message]:
-        """Return what comes after the last entry; raises `UnsupportedEdit`."""
+    def walk(self, messages: list[Message], shortest: int) -> list[Message]:
+        """Return what comes after the last entry; raises `UnsupportedEdit`.
+
+        What has come since the list was as short as *shortest* takes the place of nothing: another
+        turn may have removed the same message, and this one shall not go with it.
+        """
         at, fresh = 0, list[Message]()
         for message in messages:
             found = self._find(at + len(fresh), message)  # the new ones take places before it
@@ -57,7 +61,8 @@ class Rewriting:
             self._keep(found, message)
             self._passed.add(id(message))
             at = found + 1
-        left = len(self._entries) - at
+        in_place = shortest - (len(messages) - len(fresh))
+        left = max(0, min(len(self._entries) - at, in_place))
         self._fill(at, len(self._entries), fresh[:left])
         return fresh[left:]
 

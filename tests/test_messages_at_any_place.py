@@ -231,6 +231,6 @@ def test_new_messages_in_place_of_all_are_looked_up_and_not_searched_for() -> No
     values = Values(say(at) for at in range(500))
     entries = [(at, CODEC.encode(value, "")) for at, value in enumerate(values)]
     rewriting = Rewriting(CODEC, entries, values, [None] * 500, changes := Changes("", 1))
-    assert rewriting.walk([say(f"new {at}") for at in range(500)]) == []
+    assert rewriting.walk([say(f"new {at}") for at in range(500)], 500) == []
     assert len(changes.replaced) == 500
     assert looks <= 2 * 500
