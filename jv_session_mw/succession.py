@@ -55,20 +55,36 @@ def snapshot_after(
 ) -> Snapshot | None:
     """Return *snapshot* as *changes* leave it, with the last *window* messages (0: all).
 
-    None when that cannot be told: somebody else has changed it meanwhile, or the log was edited.
+    None when that cannot be told: somebody else has changed it meanwhile, or so much of the log was
+    removed that older messages move up.
     """
     if outcome.version != snapshot.version + 1 or outcome.conflicts:
         return None
-    if changes.birth != snapshot.birth or changes.edits_log() or changes.revive:
+    if changes.birth != snapshot.birth or changes.revive:
         return None
     messages = snapshot.messages
+    most = min(window, outcome.total) if window else outcome.total
+    if changes.edits_log():
+        messages = _edited(messages, changes)
+        if len(messages.values) + len(changes.appended) < most:
+            return None
     if changes.appended:
         messages = messages.extended(outcome.first_seq, changes.appended)
-    most = min(window, outcome.total) if window else outcome.total
     if len(messages.values) > most:
         messages = messages[-most:] if most else NO_MESSAGES
     fields = fields_after(snapshot.fields, changes)
     return snapshot_from(outcome, fields, messages, changes.commit_id)
+
+
+def _edited(messages: Stretch, changes: Changes) -> Stretch:
+    """Return *messages* with what *changes* replace in them, and without what they remove."""
+    puts, dropped = changes.replaced, frozenset(changes.dropped)
+    left = [
+        (number, puts[number].value if number in puts else value)
+        for number, value in messages
+        if number > changes.cleared and number not in dropped
+    ]
+    return Stretch([number for number, _ in left], [value for _, value in left])
 
 
 def snapshot_with(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import MISSING, Changes, Put, Rules
 from jv_session_mw.succession import snapshot_after
-from tests.backends.harness import KEY, TTL_MS, commit_id, same, sets
+from tests.backends.harness import KEY, TTL_MS, appends, commit_id, same, sets
 
 names = st.sampled_from(["a", "b", "c"])
+places = st.sets(st.integers(0, 4), max_size=2)
 edits = st.lists(
     st.tuples(
         st.dictionaries(names, st.binary(max_size=3)),
@@ -38,6 +39,42 @@ def test_a_snapshot_after_a_commit_is_what_a_load_finds(
         assert found is not None
         assert same(found, memory.load(KEY, window))
         snapshot = found
+
+
+@given(
+    st.lists(st.tuples(places, places, st.integers(0, 2), st.booleans()), max_size=8),
+    st.sampled_from([0, 1, 3]),
+    st.sampled_from([0, 1, 2, 5]),
+)
+def test_after_an_edit_it_is_what_a_load_finds_unless_older_messages_move_up(
+    commits: list[tuple[set[int], set[int], int, bool]], most: int, window: int
+) -> None:
+    memory = Memory(Rules(TTL_MS, max_messages=most))
+    memory.commit(KEY, appends(0, b"a", b"b", b"c", b"d"))
+    for replaced, dropped, appended, is_cleared in commits:
+        known = memory.load(KEY, window)
+        held = list(known.messages)
+        dropped_here = [seq for at, (seq, _) in enumerate(held) if at in dropped]
+        changes = Changes(
+            commit_id(),
+            known.version,
+            appended=[b"new"] * appended,
+            replaced={
+                seq: Put(b"edited", base)
+                for at, (seq, base) in enumerate(held)
+                if at in replaced - dropped
+            },
+            dropped=dropped_here,
+            cleared=held[-1][0] if is_cleared and held else 0,
+            birth=known.birth,
+        )
+        outcome = memory.commit(KEY, changes)
+        found = snapshot_after(known, changes, outcome, window)
+        stored = memory.load(KEY, window)
+        if found is None:
+            assert len(stored.messages) > len(held) - len(dropped_here) + appended
+        else:
+            assert same(found, stored)
 
 
 def test_a_commit_upon_somebody_elses_is_not_guessed_at() -> None:

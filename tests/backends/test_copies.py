@@ -59,6 +59,18 @@ def test_what_was_loaded_and_committed_is_there_when_it_is_asked_for(copies: Cop
     assert len(copies) == 1
 
 
+def test_after_an_edit_the_next_load_is_spared_the_messages_as_after_an_append(
+    copies: Copies,
+) -> None:
+    copies.loaded(KEY, loaded(3, b"x", b"y"))
+    edit = ours(3, b"z")
+    edit.replaced, edit.dropped = {1: Put(b"edited", b"x")}, [2]
+    copies.committed(KEY, edit, stored(4, 3, 2))
+    known = copies.last(KEY, MISSING)
+    assert known.version == 4
+    assert list(known.messages) == [(1, b"edited"), (3, b"z")]
+
+
 def test_a_commit_of_something_new_is_there_too(copies: Copies) -> None:
     copies.committed(KEY, appends(0, b"hi"), stored(1, 1, 1))
     assert values(copies.memory(KEY).load(KEY, WINDOW)) == [b"hi"]
