@@ -19,7 +19,7 @@ def require_whole(name: str, value: object, *, least: int = 1, most: int = MOST)
         raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
 
 
-def require_choice(name: str, value: object, choices: tuple[str | None, ...]) -> None:
+def require_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
         raise ConfigurationError(f"{name}={value!r}: give one of {', '.join(map(repr, choices))}")
 

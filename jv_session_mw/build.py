@@ -96,6 +96,7 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         require_whole("window", window)
         require_whole("port", port, most=65_535)
         require_whole("db", db, least=0)
+        require_choice("tls", tls, (True, False))
         require_seconds("connect_timeout", connect_timeout)
         require_seconds("deadline", deadline)
         require_whole("wait_replicas", wait_replicas, least=0)

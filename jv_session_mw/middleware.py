@@ -62,6 +62,8 @@ class ConversationMiddleware:
     ) -> None:
         try:
             _check(store, resolvers, owner, load, exclude)
+            require_choice("secure", secure, (True, False))  # "false" would be true
+            require_choice("commit_on_error", commit_on_error, (True, False))
             follower = _follower(tracker, track)
             if checkpoint_seconds is not None:
                 require_seconds("checkpoint_seconds", checkpoint_seconds)
@@ -119,7 +121,9 @@ def _check(store: object, resolvers: object, owner: object, load: str, exclude: 
     if resolvers is not None and not _are_all(resolvers, _is_resolver):
         raise ConfigurationError("resolvers: give a list of them, such as [Cookie('chat')]")
     if not _are_all(exclude, _is_prefix):
-        raise ConfigurationError(f"exclude={exclude!r}: give a list of paths such as '/static'")
+        raise ConfigurationError(
+            f"exclude={exclude!r}: give a list of paths such as '/static', without '*'"
+        )
 
 
 def _follower(
@@ -155,7 +159,7 @@ def _is_text(given: object) -> bool:
 
 
 def _is_prefix(given: object) -> bool:
-    return isinstance(given, str) and re.match("/+[^/]", given) is not None
+    return isinstance(given, str) and re.fullmatch("/+[^/*][^*]*", given) is not None
 
 
 def _tokens(
