@@ -33,7 +33,11 @@ class Fields(Generic[S]):
         # A typed object fills in defaults and converts: what it says of itself is the base.
         now = _named(kind.dump(self.state))
         self._fingerprints = {name: fingerprint_of(value) for name, value in now.items()}
-        self._made_up = {name for name in kind.made_up if name in now and name not in stored}
+        self._made_up = made_up = kind.made_up
+        if made_up:  # most types make up nothing
+            self._made_up = frozenset(
+                [name for name in made_up if name in now and name not in stored]
+            )
         self._seen = stored if kind.names is None else self._encoded(now)
 
     def are_as_stored(self) -> bool:
@@ -91,7 +95,8 @@ class Fields(Generic[S]):
         *now* is what the state was when they were collected.
         """
         self._stored = stored
-        self._made_up.difference_update(stored)
+        if self._made_up:
+            self._made_up = self._made_up.difference(stored)
         if now is not None:
             self._fingerprints = now
         if self._kind.names is None:
