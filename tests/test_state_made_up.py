@@ -54,6 +54,10 @@ def test_what_was_made_up_is_kept_from_the_first_commit_on(visit: type[Visit]) -
     changes = handle.commit()
     assert changes is not None
     assert set(changes.fields) == {"pages", *MADE_UP}
+    state.pages.append("/help")
+    changes = handle.commit()
+    assert changes is not None
+    assert set(changes.fields) == {"pages"}
     late: TypedHandle[Visit] = TypedHandle(visit, handle.memory)
     assert late.state == state
     late.state.pages.append("/prices")
