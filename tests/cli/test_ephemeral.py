@@ -27,7 +27,7 @@ def owner_of_an_ephemeral_server(
     process also where these tests ignore it, as what a shell runs in the background does.
     """
     script = (
-        "import signal\n"
+        "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from jv_session_mw.cli.server import ask\n"
         "from jv_session_mw.cli.ephemeral import ephemeral\n"
@@ -65,7 +65,9 @@ def test_an_ephemeral_server_ends_when_its_owner_is_killed() -> None:
 def test_ctrl_c_reaches_the_owner_and_not_its_server() -> None:
     last_act = """
 try:
-    announce(); input()
+    announce()
+    while True:  # a signal that comes just before a read() would not end it
+        time.sleep(0.01)
 except KeyboardInterrupt:
     print(ask(server.port, "PING"), flush=True)
 """
