@@ -231,9 +231,7 @@ def test_a_uuid_and_its_text_are_two_values() -> None:
 
 
 @pytest.mark.parametrize("fold", [0, 1])
-def test_a_time_in_the_hour_that_comes_twice_comes_back_with_its_offset(
-    fold: int,
-) -> None:
+def test_a_time_in_the_hour_that_comes_twice_comes_back_with_its_offset(fold: int) -> None:
     when = datetime(2026, 10, 25, 2, 30, tzinfo=Autumn(), fold=fold)
     again = CODEC.decode(CODEC.encode([when, {"at": (when, 1)}], "x"), "x")
     fixed = when.replace(tzinfo=timezone(timedelta(hours=2 - fold)), fold=0)

@@ -135,6 +135,24 @@ async def test_what_would_be_in_memory_alone_stays_where_it_is(own_valkey: Redis
         assert await other.get("old") == WHOLE
 
 
+async def goes_on_under_its_new_id(
+    store: ConversationStore, *, after: Callable[[Conversation], Awaitable[None]]
+) -> None:
+    """Let a handler rotate by *after* and go on, and look for its turn behind the new token."""
+
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await after(conversation)
+        conversation.state["a"] = 2
+        await send(start(200, 2))
+        await send(body(b"ok"))
+
+    exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("old")})
+    await exchange.run(around(handler, store))
+    identity = SIGNER.verify(exchange.token or "")
+    assert identity is not None
+    assert await store.get(identity.id) == {**WHOLE, "a": 2}
+
+
 @pytest.mark.parametrize("stage", ["commit", "retire", "load"])
 async def test_a_rotation_that_is_given_up_leads_to_all_of_it(
     monkeypatch: pytest.MonkeyPatch, store: ConversationStore, stage: str
@@ -153,7 +171,7 @@ async def test_a_rotation_that_is_given_up_leads_to_all_of_it(
 
         return answer
 
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+    async def give_up(conversation: Conversation) -> None:
         with monkeypatch.context() as patch:
             for name in ("commit", "retire", "load"):
                 patch.setattr(Channel, name, held(name, getattr(Channel, name)))
@@ -163,15 +181,8 @@ async def test_a_rotation_that_is_given_up_leads_to_all_of_it(
             await asyncio.wait({rotating})
             heard.set()
             await conversation.save()  # after what goes on by itself
-        conversation.state["a"] = 2
-        await send(start(200, 2))
-        await send(body(b"ok"))
 
-    exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("old")})
-    await exchange.run(around(handler, store))
-    identity = SIGNER.verify(exchange.token or "")
-    assert identity is not None
-    assert await store.get(identity.id) == {**WHOLE, "a": 2}
+    await goes_on_under_its_new_id(store, after=give_up)
 
 
 async def test_a_rotation_that_fails_at_its_end_goes_on_under_the_new_id(
@@ -183,20 +194,13 @@ async def test_a_rotation_that_fails_at_its_end_goes_on_under_the_new_id(
         await retire(channel, seen, deadline)
         raise StoreUnavailable("the reply was lost", reason="timeout")
 
-    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+    async def fail(conversation: Conversation) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(Channel, "retire", unheard)
             with pytest.raises(StoreUnavailable):
                 await conversation.rotate()
-        conversation.state["a"] = 2
-        await send(start(200, 2))
-        await send(body(b"ok"))
 
-    exchange = Exchange(headers={"X-Conversation-ID": SIGNER.sign("old")})
-    await exchange.run(around(handler, store))
-    identity = SIGNER.verify(exchange.token or "")
-    assert identity is not None
-    assert await store.get(identity.id) == {**WHOLE, "a": 2}
+    await goes_on_under_its_new_id(store, after=fail)
 
 
 async def test_a_rotation_whose_last_reply_is_lost_hands_out_its_token(valkey: RedisServer) -> None:

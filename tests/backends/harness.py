@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from redis import Redis
@@ -18,6 +18,7 @@ from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.layout import redis_keys
 from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
 from jv_session_mw.changes import Changes, Outcome, Put, Rules, Snapshot
+from jv_session_mw.errors import StoreUnavailable
 from tests.servers import RedisServer
 
 KEY = "key"
@@ -194,6 +195,18 @@ async def eventually(holds: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it has not come to hold")
+
+
+async def until_it_works(call: Callable[[], Awaitable[object]]) -> None:
+    """Return once *call* finds a store that is there; fail after thirty seconds."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await call()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
 
 
 def guarded(url: str, rules: Rules | None = None, delivery: Delivery = DELIVERY) -> GuardedBackend:

@@ -44,6 +44,6 @@ class SingleLine:
     async def close(self) -> None:
         await self._batcher.close()
         await self._client.aclose()
-        # One by one: a Sentinel of redis-py 5 has no aclose() of its own.
+        # One by one: a Sentinel of redis-py 6 has no aclose() of its own.
         for client in [] if self._sentinel is None else self._sentinel.sentinels:
             await client.aclose()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
@@ -25,6 +25,7 @@ from tests.backends.harness import (
     connect,
     eventually,
     load,
+    until_it_works,
     values,
 )
 from tests.conftest import new_server
@@ -32,7 +33,6 @@ from tests.servers import RedisServer
 from tests.topologies import SERVICE, Cluster, Sentinels
 
 COUNT = 30
-SECONDS = 30.0
 
 Make = Callable[..., RedisServer]
 
@@ -72,17 +72,6 @@ def clients(cluster: Cluster) -> list[int]:
 
 def slot_of(key: str) -> int:
     return key_slot(redis_keys(PREFIX, key)[0].encode())
-
-
-async def until_it_works(call: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            try:
-                await call()
-            except StoreUnavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
 
 
 async def fill(backend: RedisBackend) -> None:
