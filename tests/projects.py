@@ -16,6 +16,7 @@ TABLES = (
     "chat_session_events",
     "chat_session_batches",
     "chat_session_deletions",
+    "chat_session_moves",
 )
 
 

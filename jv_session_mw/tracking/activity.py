@@ -29,7 +29,7 @@ class Details(Struct):
     counters: dict[str, int] | None = None
     snapshot: SessionSnapshot | None = None
     ended: str | None = None
-    was: Key | None = None
+    was: tuple[Key, ...] = ()
 
     def merge(self, later: "Details") -> None:
         """Take in what happened after this; a title stays, as it is that of the first message."""
@@ -38,7 +38,7 @@ class Details(Struct):
         self.step = self.step if later.step is None else later.step
         self.snapshot = later.snapshot or self.snapshot
         self.ended = later.ended or self.ended
-        self.was = self.was or later.was
+        self.was += later.was
         if later.refs is not None:
             self.refs = (self.refs or {}) | later.refs
         for name, count in (later.counters or {}).items():
@@ -61,9 +61,9 @@ class Activity(Struct):
     details: Details | None = None
 
     @property
-    def was(self) -> Key | None:
-        """The key that the session had before, None unless it moves."""
-        return None if self.details is None else self.details.was
+    def was(self) -> tuple[Key, ...]:
+        """The keys that the session had before, the first one first."""
+        return () if self.details is None else self.details.was
 
     @property
     def is_over(self) -> bool:
@@ -117,8 +117,8 @@ class Activity(Struct):
             item["counters"] = {cleaned(name): count for name, count in details.counters.items()}
         if details.snapshot is not None:
             item["snapshot"] = details.snapshot.to_json()
-        if details.was is not None and details.was != key:
-            item["was_owner"], item["was_id"] = details.was
+        if details.was:
+            item["was"] = details.was
         return item
 
 

@@ -53,6 +53,7 @@ class MemoryLedger:
         self._snapshots: dict[Key, dict[str, Any]] = {}
         self._events: dict[Key, set[str]] = {}
         self._deleted: set[Key] = set()
+        self._moved: dict[Key, Key] = {}
         self._deleted_owners: dict[str, datetime] = {}
         self._last_batch: tuple[str, list[int]] = ("", [])
 
@@ -64,14 +65,9 @@ class MemoryLedger:
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
         if batch != self._last_batch[0]:
-            moves = {
-                (item["was_owner"], item["was_id"]): (item["owner"], item["id"])
-                for item in items
-                if "was_id" in item
-            }
-            for was, key in moves.items():
-                self._rename(was, key)
-            self._deleted |= moves.keys()
+            for item in items:
+                for was in item.get("was", ()):
+                    self._rename(was, (item["owner"], item["id"]))
             refused = [item["n"] for item in items if not self._apply(item)]
             self._last_batch = batch, refused
         return self._last_batch[1]
@@ -88,6 +84,7 @@ class MemoryLedger:
     async def create(self, key: Key, fields: Fields) -> Answer:
         if key not in self._sessions:
             self._deleted.discard(key)
+            self._moved.pop(key, None)
             now = self._clock()
             self._sessions[key] = new_session(key, now, now)
         return await self.update(key, fields)
@@ -168,6 +165,8 @@ class MemoryLedger:
 
     def _apply(self, item: Item) -> bool:
         key: Key = (item["owner"], item["id"])
+        if "ended" not in item:
+            key = self._now(key)
         if item.get("ended") == "deleted":
             self._deleted.add(key)
         taken = not item["touched"] or self._touch(key, item)
@@ -191,7 +190,8 @@ class MemoryLedger:
         session = self._sessions.get(key)
         if session is None:
             deleted_at = self._deleted_owners.get(key[0])
-            if key in self._deleted or (deleted_at is not None and at <= deleted_at):
+            gone = key in self._deleted or key in self._moved
+            if gone or (deleted_at is not None and at <= deleted_at):
                 return False
             session = new_session(key, now - timedelta(seconds=item["first_age"]), at)
         if session.status in ENDED:
@@ -207,7 +207,17 @@ class MemoryLedger:
         self._put(key, changed(session, fields))
         return True
 
+    def _now(self, key: Key) -> Key:
+        """Return the key that a session has now."""
+        while key in self._moved and key not in self._deleted:
+            key = self._moved[key]
+        return key
+
     def _rename(self, was: Key, key: Key) -> None:
+        key = self._now(key)
+        if key == was:
+            return
+        self._moved.setdefault(was, key)
         moved = self._sessions.get(was)
         if moved is None:
             return

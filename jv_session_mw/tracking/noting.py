@@ -103,7 +103,7 @@ class NotingTracker:
 
     def moved(self, id: str, *, owner: str | None, was: str, was_owner: str | None) -> bool:
         """Note that a session has another id or owner from now on, as at a login."""
-        return self._note_only(id, owner, lambda: Details(was=key_of(was, was_owner)))
+        return self._note_only(id, owner, lambda: Details(was=(key_of(was, was_owner),)))
 
     def ended(self, id: str, *, owner: str | None, status: Literal["archived", "deleted"]) -> bool:
         """Note that the conversation was deleted, and what becomes of its session."""

@@ -57,7 +57,7 @@ class Pending:
                 held.merge(activity)
                 self._weight += held.weight if weighs else 0
                 return True
-            was = activity.was
+            was = activity.was[-1] if activity.was else None
             if len(self) >= self._max_pending and not self._knows(key, was):
                 return False
             before = self.noted.get(was) if was else None
@@ -130,6 +130,4 @@ class Pending:
 
 def _concerns(wanted: Wanted | None, key: Key, activity: Activity) -> bool:
     """Whether *wanted* asks for the session by the key that it has, or had before."""
-    if wanted is None or wanted(key):
-        return True
-    return activity.was is not None and wanted(activity.was)
+    return wanted is None or any(map(wanted, (key, *activity.was)))

@@ -1,4 +1,4 @@
-"""What is deleted stays deleted, and what is moved is one session."""
+"""What is deleted stays deleted, and an end is noted."""
 
 import pytest
 
@@ -61,95 +61,6 @@ async def test_a_sweep_sees_what_was_noted_before_it(tracker: SessionTracker) ->
     await tracker.sweep(delete_after=3600)
     assert tracker.stats.pending == 0
     assert (await tracker.get("new", owner=ALICE)).status == "active"
-
-
-async def test_a_conversation_that_moves_takes_its_session_along(tracker: SessionTracker) -> None:
-    before = await begun(tracker, "visit", None)
-    await tracker.record("visit", "q1", owner=None, counters={"quotes": 1})
-    tracker.touch("visit", owner=None, messages=1)  # not written yet
-    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
-    tracker.touch("s", owner=ALICE, messages=2)
-    after = await tracker.get("s", owner=ALICE)
-    assert (after.title, after.message_count) == (before.title, 5)
-    assert after.started_at == before.started_at
-    assert await tracker.record("s", "q1", owner=ALICE, counters={"quotes": 1}) is False
-    tracker.touch("visit", owner=None, messages=1)  # of a request that was still under way
-    with pytest.raises(SessionNotFound):
-        await tracker.get("visit", owner=None)
-
-
-async def test_what_has_begun_under_a_new_key_is_joined_by_what_moves_there(
-    tracker: SessionTracker,
-) -> None:
-    """As when another process writes the turn after a login before this one writes the login."""
-    before = await begun(tracker, "visit", None)
-    await tracker.record("visit", "q1", owner=None, counters={"quotes": 1})
-    tracker.touch("visit", owner=None, step="searching", refs={"a": "1", "b": "1"}, snapshot=KEPT)
-    await tracker.pause("visit", owner=None)
-    tracker.touch("s", owner=ALICE, messages=2, step="booking", refs={"b": "2"})
-    await tracker.record("s", "q2", owner=ALICE, counters={"quotes": 1})
-    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
-    after = await tracker.get("s", owner=ALICE)
-    assert (after.status, after.title, after.message_count) == ("paused", before.title, 4)
-    assert (after.step, after.refs, after.counters) == (
-        "booking",
-        {"a": "1", "b": "2"},
-        {"quotes": 2},
-    )
-    assert after.started_at == before.started_at
-    for event in ("q1", "q2"):
-        assert not await tracker.record("s", event, owner=ALICE, counters={"quotes": 1})
-    assert await tracker.snapshot("s", owner=ALICE) == KEPT
-    assert (await tracker.list(owner=None, status=EVERY)).sessions == ()
-
-
-async def test_what_was_deleted_is_not_brought_back_by_a_move(tracker: SessionTracker) -> None:
-    await begun(tracker, "visit", None)
-    tracker.ended("s", owner=ALICE, status="deleted")
-    await tracker.flush()
-    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
-    for owner in (ALICE, None):
-        assert (await tracker.list(owner=owner, status=EVERY)).sessions == ()
-
-
-async def test_the_end_of_what_has_moved_is_not_that_of_the_new_one(
-    tracker: SessionTracker,
-) -> None:
-    """As when one request deletes what another one moves at that moment."""
-    await begun(tracker)
-    tracker.ended("s", owner=ALICE, status="deleted")
-    tracker.moved("new", owner=ALICE, was="s", was_owner=ALICE)
-    tracker.touch("new", owner=ALICE, messages=1)
-    (session,) = (await tracker.list(owner=ALICE, status=EVERY)).sessions
-    assert (session.id, session.status) == ("new", "active")
-
-
-async def test_a_move_to_where_it_is_changes_nothing(tracker: SessionTracker) -> None:
-    before = await begun(tracker)
-    tracker.moved("s", owner=ALICE, was="s", was_owner=ALICE)
-    assert await tracker.get("s", owner=ALICE) == before
-
-
-async def test_a_move_before_the_first_write_is_seen_as_one_session(
-    tracker: SessionTracker,
-) -> None:
-    tracker.touch("visit", owner=None, messages=1, title="hello")
-    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
-    session = await tracker.get("s", owner=ALICE)
-    assert (session.title, session.message_count) == ("hello", 1)
-    assert (await tracker.list(owner=None, status=EVERY)).sessions == ()
-
-
-async def test_what_was_moved_is_no_longer_found_by_its_old_key(tracker: SessionTracker) -> None:
-    await begun(tracker)
-    tracker.moved("t", owner="bob", was="s", was_owner=ALICE)
-    with pytest.raises(SessionNotFound):
-        await tracker.get("s", owner=ALICE)
-    await begun(tracker, "other")
-    tracker.moved("u", owner="bob", was="other", was_owner=ALICE)
-    assert await tracker.delete_owner(ALICE) == []
-    moved = await tracker.list(owner="bob")
-    assert {session.id for session in moved.sessions} == {"t", "u"}
 
 
 @pytest.mark.parametrize("status", ["archived", "deleted"])

@@ -56,7 +56,7 @@ async def test_a_session_that_is_on_its_way_or_moves_is_known(database: Database
     writer = behind(database, most=3)
     for id in "abc":
         note(writer, id)
-    assert note(writer, "moved", 0, Details(was=("", "a")))
+    assert note(writer, "moved", 0, Details(was=(("", "a"),)))
     database.failures = [AWAY]
     with pytest.raises(TrackerUnavailable):
         await writer.drain()
@@ -100,7 +100,7 @@ async def test_a_move_waits_for_what_was_noted_under_the_old_key(database: Datab
     database.failures = [AWAY]
     with pytest.raises(TrackerUnavailable):
         await writer.drain()
-    note(writer, "new", 1, Details(was=("", "old")))
+    note(writer, "new", 1, Details(was=(("", "old"),)))
     await writer.drain(lambda key: key == ("", "new"))
     assert list(database.counts) == ["old", "new"]
 

@@ -48,6 +48,9 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "chat_session_move": {
         "p_was_owner": "alice", "p_was_id": "s", "p_owner": "mallory", "p_id": "s",
     },
+    "chat_session_key": {"p_owner": "alice", "p_id": "s"},
+    "chat_session_note_deletion": {"p_owner": "alice", "p_id": "s"},
+    "chat_sessions_write": {"p_items": []},
     "chat_session_prune": {},
     "chat_session_digest": {"p_owner": "alice", "p_id": "s"},
     "chat_session_sum": {"p_held": {}, "p_added": {}},

@@ -120,15 +120,17 @@ async def test_what_nobody_needs_any_more_is_forgotten(
     gateway: Gateway, database: Database
 ) -> None:
     tracker = supabase(gateway)
+    tracker.moved("t", owner=ALICE, was="visit", was_owner=None)
     tracker.touch("s", owner=ALICE, messages=1)
     await tracker.flush()
     await tracker.delete("s", owner=ALICE)
     for days, left in ((7, 1), (9, 0)):
         await database.execute(
             f"update public.chat_session_batches set applied_at = now() - interval '{days} days';"
-            f"update public.chat_session_deletions set deleted_at = now() - interval '{days} days'"
+            f"update public.chat_session_deletions set deleted_at = now() - interval '{days} days';"
+            f"update public.chat_session_moves set moved_at = now() - interval '{days} days'"
         )
         await tracker.sweep()
-        for table in ("chat_session_batches", "chat_session_deletions"):
+        for table in ("chat_session_batches", "chat_session_deletions", "chat_session_moves"):
             assert await database.fetchval(f"select count(*) from public.{table}") == left
     await tracker.close()

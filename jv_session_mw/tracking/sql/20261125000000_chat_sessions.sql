@@ -67,21 +67,35 @@ create table if not exists public.chat_session_deletions (
 );
 create index if not exists chat_session_deletions_by_age on public.chat_session_deletions (deleted_at);
 
+-- Digests of the keys that sessions had before, and where those are now, so that activity under way
+-- elsewhere comes after them.
+create table if not exists public.chat_session_moves (
+    digest bytea primary key,
+    owner text not null,
+    id text not null,
+    moved_at timestamptz not null default now()
+);
+create index if not exists chat_session_moves_by_key on public.chat_session_moves (owner, id);
+create index if not exists chat_session_moves_by_age on public.chat_session_moves (moved_at);
+
 alter table public.chat_sessions enable row level security;
 alter table public.chat_session_snapshots enable row level security;
 alter table public.chat_session_events enable row level security;
 alter table public.chat_session_batches enable row level security;
 alter table public.chat_session_deletions enable row level security;
+alter table public.chat_session_moves enable row level security;
 
 drop policy if exists chat_sessions_of_the_owner on public.chat_sessions;
 create policy chat_sessions_of_the_owner on public.chat_sessions for select to authenticated
     using (owner <> '' and owner = (select auth.jwt() ->> 'sub'));
 
 revoke all on public.chat_sessions, public.chat_session_snapshots, public.chat_session_events,
-    public.chat_session_batches, public.chat_session_deletions from public, anon, authenticated;
+    public.chat_session_batches, public.chat_session_deletions, public.chat_session_moves
+    from public, anon, authenticated;
 grant select on public.chat_sessions to authenticated;
 grant select, insert, update, delete on public.chat_sessions, public.chat_session_snapshots,
-    public.chat_session_events, public.chat_session_batches, public.chat_session_deletions to service_role;
+    public.chat_session_events, public.chat_session_batches, public.chat_session_deletions,
+    public.chat_session_moves to service_role;
 
 create or replace function public.chat_session_digest(p_owner text, p_id text) returns bytea
 language sql immutable security invoker set search_path = '' as $$
@@ -103,15 +117,12 @@ $$;
 
 -- What happened to one session since the last batch. `age` and `first_age` are the seconds since the
 -- last and the first of it, so that the clocks of the applications do not matter. `ended` is 'archived'
--- or 'deleted' with its conversation; `was_*` is the key that it had before.
-do $$ begin
-    create type public.chat_session_activity as (
-        n integer, owner text, id text, touched boolean, age float8, first_age float8, messages bigint,
-        title text, kind text, step text, refs jsonb, counters jsonb, snapshot jsonb,
-        ended text, was_owner text, was_id text
-    );
-exception when duplicate_object then null;
-end $$;
+-- or 'deleted' with its conversation; `was` are the keys that it had before, each an owner and an id.
+drop type if exists public.chat_session_activity cascade; -- with the function below that takes it
+create type public.chat_session_activity as (
+    n integer, owner text, id text, touched boolean, age float8, first_age float8, messages bigint,
+    title text, kind text, step text, refs jsonb, counters jsonb, snapshot jsonb, ended text, was jsonb
+);
 
 -- Forgets what is no longer needed: no batch is sent again, and no activity is on its way, for longer
 -- than a week.
@@ -126,6 +137,10 @@ begin
         select o.digest from public.chat_session_deletions o
         where o.deleted_at < now() - interval '8 days' limit 10000 for update skip locked
     );
+    delete from public.chat_session_moves m where m.digest in (
+        select o.digest from public.chat_session_moves o
+        where o.moved_at < now() - interval '8 days' limit 10000 for update skip locked
+    );
 end
 $$;
 
@@ -134,14 +149,44 @@ language sql immutable security invoker set search_path = '' as $$
     select hashtextextended('jv_session_mw.tracking', 0)
 $$;
 
+-- Returns the key that a session has now: one step, as a move takes those before it along.
+create or replace function public.chat_session_key(p_owner text, p_id text)
+returns table (owner text, id text)
+language sql stable security invoker set search_path = '' as $$
+    select coalesce(m.owner, p_owner), coalesce(m.id, p_id) from (values (1)) as one
+    left join public.chat_session_moves m on m.digest = public.chat_session_digest(p_owner, p_id)
+        and not exists (select from public.chat_session_deletions d where d.digest = m.digest)
+$$;
+
+-- Notes that a session was deleted, null for all of an owner, and with it the keys that it had before:
+-- nothing here names it any longer.
+create or replace function public.chat_session_note_deletion(p_owner text, p_id text) returns void
+language sql security invoker set search_path = '' as $$
+    with moved as (
+        delete from public.chat_session_moves m
+        where m.owner = p_owner and (p_id is null or m.id = p_id) returning m.digest
+    )
+    insert into public.chat_session_deletions (digest)
+    select moved.digest from moved union select public.chat_session_digest(p_owner, p_id)
+    on conflict (digest) do update set deleted_at = now();
+$$;
+
 -- A conversation with a new id, or a new owner after a login, takes its session along. Another process
--- may have been faster with what came after: a session that has begun under the new key is joined, and
--- what was deleted there is not brought back.
+-- may have been faster with what came after: a session that has begun under the new key is joined, one
+-- that has moved on is followed, and what was deleted there is not brought back.
 create or replace function public.chat_session_move(
     p_was_owner text, p_was_id text, p_owner text, p_id text
 ) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
+    select m.owner, m.id into p_owner, p_id from public.chat_session_key(p_owner, p_id) m;
+    if p_was_owner = p_owner and p_was_id = p_id then
+        return;
+    end if;
+    update public.chat_session_moves m set owner = p_owner, id = p_id
+    where m.owner = p_was_owner and m.id = p_was_id;
+    insert into public.chat_session_moves (digest, owner, id)
+    values (public.chat_session_digest(p_was_owner, p_was_id), p_owner, p_id) on conflict do nothing;
     if exists (
         select from public.chat_session_deletions d where d.digest = public.chat_session_digest(p_owner, p_id)
     ) then
@@ -176,44 +221,24 @@ begin
 end
 $$;
 
--- Applies a batch once, whatever becomes of the reply, and returns the positions of the items that
--- were refused: their session has ended or was deleted.
-create or replace function public.chat_sessions_apply(p_batch uuid, p_items jsonb) returns jsonb
+-- Writes items of one batch, each of another session, and returns the positions of those that were
+-- refused: their session has ended or was deleted.
+create or replace function public.chat_sessions_write(p_items public.chat_session_activity[]) returns jsonb
 language plpgsql security invoker set search_path = '' as $$
 declare
-    v_items public.chat_session_activity[];
     v_refused jsonb;
 begin
-    -- A delete does not see a row that a batch has not committed yet: neither runs beside the other.
-    if jsonb_path_exists(p_items, '$[*] ? (exists (@.ended) || exists (@.was_id))') then
-        perform pg_advisory_xact_lock(public.chat_session_lock());
-    else
-        perform pg_advisory_xact_lock_shared(public.chat_session_lock());
-    end if;
-    insert into public.chat_session_batches (id) values (p_batch) on conflict do nothing;
-    if not found then
-        select b.refused into v_refused from public.chat_session_batches b where b.id = p_batch;
-        return v_refused;
-    end if;
-    v_items := array(
-        select i from jsonb_populate_recordset(null::public.chat_session_activity, p_items) i
-        order by i.owner, i.id
-    );
-
-    perform public.chat_session_move(i.was_owner, i.was_id, i.owner, i.id)
-    from unnest(v_items) i where i.was_id is not null;
-    insert into public.chat_session_deletions (digest)
-    select public.chat_session_digest(i.was_owner, i.was_id) from unnest(v_items) i where i.was_id is not null
-    union
-    select public.chat_session_digest(i.owner, i.id) from unnest(v_items) i where i.ended = 'deleted'
-    on conflict do nothing;
+    perform public.chat_session_note_deletion(i.owner, i.id) from unnest(p_items) i where i.ended = 'deleted';
 
     -- In the order of the keys, here and below, so that two batches never wait for each other.
     insert into public.chat_sessions (owner, id, started_at, last_activity_at)
     select i.owner, i.id, now() - least(i.first_age, 604800) * interval '1 second',
         now() - least(i.age, 604800) * interval '1 second'
-    from unnest(v_items) i
+    from unnest(p_items) i
     where i.touched and not exists (
+        select from public.chat_session_moves m
+        where m.digest = public.chat_session_digest(i.owner, i.id)
+    ) and not exists (
         select from public.chat_session_deletions d
         where d.digest = public.chat_session_digest(i.owner, i.id)
             or (d.digest = public.chat_session_digest(i.owner, null)
@@ -222,7 +247,7 @@ begin
     order by i.owner, i.id
     on conflict do nothing;
 
-    perform from public.chat_sessions s join unnest(v_items) i on s.owner = i.owner and s.id = i.id
+    perform from public.chat_sessions s join unnest(p_items) i on s.owner = i.owner and s.id = i.id
     order by s.owner, s.id for update of s;
 
     with written as (
@@ -235,16 +260,16 @@ begin
             message_count = greatest(s.message_count + i.messages, 0),
             last_activity_at =
                 greatest(s.last_activity_at, now() - least(i.age, 604800) * interval '1 second')
-        from unnest(v_items) i
+        from unnest(p_items) i
         where i.touched and s.owner = i.owner and s.id = i.id and s.status in ('active', 'paused')
         returning i.n
     )
     select coalesce(jsonb_agg(i.n), '[]') into v_refused
-    from unnest(v_items) i where i.touched and i.n not in (select w.n from written w);
+    from unnest(p_items) i where i.touched and i.n not in (select w.n from written w);
 
     insert into public.chat_session_snapshots as k (owner, id, snapshot)
     select i.owner, i.id, i.snapshot
-    from unnest(v_items) i join public.chat_sessions s on s.owner = i.owner and s.id = i.id
+    from unnest(p_items) i join public.chat_sessions s on s.owner = i.owner and s.id = i.id
     where i.snapshot is not null and i.ended is null and s.status in ('active', 'paused')
     order by i.owner, i.id
     on conflict (owner, id) do update set snapshot = excluded.snapshot;
@@ -252,18 +277,60 @@ begin
     -- The conversation was deleted: what was said goes, and the session with it or into the archive.
     -- Where nothing of it has come yet, what is still on its way elsewhere begins no session.
     insert into public.chat_session_deletions (digest)
-    select public.chat_session_digest(i.owner, i.id) from unnest(v_items) i
+    select public.chat_session_digest(i.owner, i.id) from unnest(p_items) i
     where i.ended = 'archived' and not exists (
         select from public.chat_sessions s where s.owner = i.owner and s.id = i.id
     )
     on conflict do nothing;
     update public.chat_sessions s set status = 'archived', ended_at = coalesce(s.ended_at, now())
-    from unnest(v_items) i
+    from unnest(p_items) i
     where i.ended = 'archived' and s.owner = i.owner and s.id = i.id and s.status <> 'archived';
-    delete from public.chat_session_snapshots k using unnest(v_items) i
+    delete from public.chat_session_snapshots k using unnest(p_items) i
     where i.ended is not null and k.owner = i.owner and k.id = i.id;
-    delete from public.chat_sessions s using unnest(v_items) i
+    delete from public.chat_sessions s using unnest(p_items) i
     where i.ended = 'deleted' and s.owner = i.owner and s.id = i.id;
+    return v_refused;
+end
+$$;
+
+-- Applies a batch once, whatever becomes of the reply, and returns the positions of the items that
+-- were refused.
+create or replace function public.chat_sessions_apply(p_batch uuid, p_items jsonb) returns jsonb
+language plpgsql security invoker set search_path = '' as $$
+declare
+    v_items public.chat_session_activity[];
+    v_now public.chat_session_activity[];
+    v_refused jsonb := '[]';
+begin
+    -- A delete does not see a row that a batch has not committed yet: neither runs beside the other.
+    if jsonb_path_exists(p_items, '$[*] ? (exists (@.ended) || exists (@.was))') then
+        perform pg_advisory_xact_lock(public.chat_session_lock());
+    else
+        perform pg_advisory_xact_lock_shared(public.chat_session_lock());
+    end if;
+    insert into public.chat_session_batches (id) values (p_batch) on conflict do nothing;
+    if not found then
+        select b.refused into v_refused from public.chat_session_batches b where b.id = p_batch;
+        return v_refused;
+    end if;
+
+    v_items := array(select i from jsonb_populate_recordset(null::public.chat_session_activity, p_items) i);
+    perform public.chat_session_move(w.was ->> 0, w.was ->> 1, i.owner, i.id)
+    from unnest(v_items) i cross join lateral jsonb_array_elements(i.was) as w (was);
+
+    -- What is noted under a key of before is that of the session where it is now. The end is not: it is
+    -- that of a conversation which is no longer there.
+    v_items := array(
+        select case when i.ended is null then jsonb_populate_record(i, to_jsonb(k)) else i end
+        from unnest(v_items) i cross join lateral public.chat_session_key(i.owner, i.id) k
+    );
+    while cardinality(v_items) > 0 loop -- once, but for what has two items since
+        v_now := array(select distinct on (i.owner, i.id) i from unnest(v_items) i order by i.owner, i.id, i.n);
+        v_items := array(
+            select i from unnest(v_items) i where i.n not in (select w.n from unnest(v_now) w)
+        );
+        v_refused := v_refused || public.chat_sessions_write(v_now);
+    end loop;
 
     update public.chat_session_batches set refused = v_refused where id = p_batch and v_refused <> '[]';
     if random() < 0.005 then -- for those who never sweep
@@ -285,6 +352,7 @@ begin
     if p_create then
         perform pg_advisory_xact_lock_shared(public.chat_session_lock());
         delete from public.chat_session_deletions where digest = public.chat_session_digest(p_owner, p_id);
+        delete from public.chat_session_moves where digest = public.chat_session_digest(p_owner, p_id);
         insert into public.chat_sessions (owner, id) values (p_owner, p_id) on conflict do nothing;
     end if;
     update public.chat_sessions s set
@@ -408,8 +476,7 @@ create or replace function public.chat_session_delete(p_owner text, p_id text) r
 language plpgsql security invoker set search_path = '' as $$
 begin
     perform pg_advisory_xact_lock(public.chat_session_lock());
-    insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, p_id))
-    on conflict do nothing;
+    perform public.chat_session_note_deletion(p_owner, p_id);
     delete from public.chat_sessions s where s.owner = p_owner and s.id = p_id;
     return found;
 end
@@ -422,8 +489,7 @@ declare
     v_ids jsonb;
 begin
     perform pg_advisory_xact_lock(public.chat_session_lock());
-    insert into public.chat_session_deletions (digest) values (public.chat_session_digest(p_owner, null))
-    on conflict (digest) do update set deleted_at = now();
+    perform public.chat_session_note_deletion(p_owner, null);
     with gone as (
         delete from public.chat_sessions s where s.owner = p_owner returning s.id
     ), noted as (
@@ -497,7 +563,8 @@ begin
         select p.oid::regprocedure from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             'chat_session_digest', 'chat_session_sum', 'chat_session_refs', 'chat_session_prune',
-            'chat_session_lock', 'chat_session_move', 'chat_sessions_apply', 'chat_session_save',
+            'chat_session_lock', 'chat_session_key', 'chat_session_note_deletion', 'chat_session_move',
+            'chat_sessions_write', 'chat_sessions_apply', 'chat_session_save',
             'chat_session_answer', 'chat_session_transition', 'chat_session_record', 'chat_session_get',
             'chat_session_snapshot', 'chat_sessions_page', 'chat_session_delete',
             'chat_sessions_delete_owner', 'chat_sessions_sweep'
