@@ -10,7 +10,7 @@ from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, all_match, fill_in, fingerprint_of
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
-from jv_session_mw.rewriting import Rewriting
+from jv_session_mw.rewriting import Rewriting, standing
 from jv_session_mw.stretch import Stretch
 
 # Reads messages without marking them as looked at: past the `__getitem__` of `Messages`.
@@ -151,12 +151,11 @@ class MessageLog:
     ) -> tuple[LogEdit, list[Message]]:
         """Find what became of each entry, and return what comes after the last one."""
         self.messages.look()
-        entries, values, fingerprints = list(self.entries), self._values, self._fingerprints
         if self.messages.clears > self._clears and self._end:
-            changes.cleared = self._end
-            entries, values, fingerprints = [], [], []
-        rewriting = Rewriting(self._codec, entries, values, fingerprints, changes)
-        fresh = rewriting.walk(messages, self.messages.shortest)
+            rewriting, fresh = self._filled_anew(messages, changes)
+        else:
+            rewriting = self._rewriting(changes)
+            fresh = rewriting.walk(messages, self.messages.shortest)
         refused += rewriting.refused
         edit = LogEdit(
             len(self._values),
@@ -166,6 +165,33 @@ class MessageLog:
             rewriting.fingerprints,
         )
         return edit, fresh
+
+    def _filled_anew(
+        self, messages: list[Message], changes: Changes
+    ) -> tuple[Rewriting, list[Message]]:
+        """Keep the first messages where they are the stored ones, and return what comes after.
+
+        `messages = [*messages, new]` is an append: of two such turns, none stores the old ones
+        again after those of the other.
+        """
+        first, count = standing(messages, self._values, self._fingerprints)
+        if not count or _end_of(self.entries) != self._end:
+            changes.cleared = self._end
+            return self._rewriting(changes, len(self._values)), messages
+        changes.cleared = self.entries.numbers[first] - 1
+        rewriting = self._rewriting(changes, first)
+        rewriting.keep(messages[:count])
+        return rewriting, messages[count:]
+
+    def _rewriting(self, changes: Changes, first: int = 0) -> Rewriting:
+        """Return what goes along the entries from *first* on."""
+        return Rewriting(
+            self._codec,
+            list(self.entries)[first:],
+            self._values[first:],
+            self._fingerprints[first:],
+            changes,
+        )
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
         encode, appended, fingerprints = self._codec.encode, edit.appended, edit.fingerprints

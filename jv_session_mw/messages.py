@@ -67,6 +67,7 @@ class Messages(list[Message]):
 
     def clear(self) -> None:
         """Remove every message, also those that are not here."""
+        self.look()
         super().clear()
         self.clears += 1
         self.unseen = 0

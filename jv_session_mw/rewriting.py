@@ -66,6 +66,10 @@ class Rewriting:
         self._fill(at, len(self._entries), fresh[:left])
         return fresh[left:]
 
+    def keep(self, messages: list[Message]) -> None:
+        """Take *messages* for what became of the first entries, and drop the rest."""
+        self._fill(0, len(self._entries), messages)
+
     def _find(self, at: int, message: Message) -> int | None:
         if at < len(self._values) and self._values[at] is message:
             return at  # as it is for most
@@ -112,3 +116,36 @@ class Rewriting:
             return encoded_anew(self._codec, message, stored, where)
         data = self._codec.encode(message, where)
         return stored if data == stored else data
+
+
+def standing(
+    messages: list[Message], values: list[Message], fingerprints: list[Fingerprint | None]
+) -> tuple[int, int]:
+    """Return from where on *values* stand at the beginning of *messages*, and how many do.
+
+    They are the same ones, or equal to them.
+    """
+    if not messages:
+        return 0, 0
+    first = _place_of(messages[0], values, fingerprints)
+    count = 0
+    for message, value, fingerprint in zip(
+        messages, values[first:], fingerprints[first:], strict=False
+    ):
+        if message is not value and not matches(message, fingerprint):
+            break
+        count += 1
+    return first, count
+
+
+def _place_of(
+    message: Message, values: list[Message], fingerprints: list[Fingerprint | None]
+) -> int:
+    """Return where *message* itself is, or an equal one; past the end when neither is there."""
+    for at, value in enumerate(values):
+        if message is value:
+            return at
+    for at, fingerprint in enumerate(fingerprints):
+        if matches(message, fingerprint):
+            return at
+    return len(values)
