@@ -10,7 +10,7 @@ from starlette.types import Message, Receive
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone, SessionError
 from jv_session_mw.exchange import Exchange
-from jv_session_mw.responses import is_last, is_stream, readable
+from jv_session_mw.responses import is_last, is_stream, is_whole, readable
 
 logger = logging.getLogger("jv_session_mw")
 
@@ -47,7 +47,9 @@ class HttpExchange(Exchange, eq=False):
             return
         start, last = self._start, is_last(message, self._expects_trailers) and not self._ended
         if start is not None:
-            self._streams |= not last  # of a known length, but not all at once
+            if not last and (self._expects_trailers or not is_whole(start, message)):
+                # Of a known length, but not all at once. A file is so too, and changes nothing.
+                self._streams = self.conversation.was_used
             await self._begin(start)
         elif last:
             await self._commit_end()

@@ -29,6 +29,17 @@ def is_stream(start: Message) -> bool:
     return True
 
 
+def is_whole(start: Message, message: Message) -> bool:
+    """Say whether *message* is all of the body that *start* has promised, whatever comes after it.
+
+    A middleware that passes a response on, such as `BaseHTTPMiddleware`, ends it by an empty one.
+    """
+    size = str(len(message.get("body", b""))).encode()
+    return any(
+        name.lower() == CONTENT_LENGTH and value == size for name, value in start.get("headers", ())
+    )
+
+
 def is_last(message: Message, expects_trailers: bool) -> bool:
     """Say whether nothing comes after *message*, which is not the start of the response."""
     kind = message["type"]

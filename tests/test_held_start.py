@@ -4,9 +4,17 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from starlette.types import Message, Receive, Send
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
-from jv_session_mw import Conversation, ConversationStore
+from jv_session_mw import (
+    Conversation,
+    ConversationMiddleware,
+    ConversationStore,
+    get_conversation,
+)
 from jv_session_mw.ids import TokenSigner
 from tests.conftest import Servers
 from tests.promises.apps import KEYS
@@ -77,6 +85,7 @@ async def test_a_known_length_in_several_pieces_is_committed_before_the_last(
     store: ConversationStore,
 ) -> None:
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        assert not conversation.state
         await send(start(200, 4))
         await send(body(b"ab", more=True))
         conversation.state["mark"] = "between"
@@ -98,6 +107,16 @@ async def test_an_app_that_ends_after_the_start_alone_is_let_through(
     exchange = await Exchange(method="HEAD").run(around(handler, store))
     assert types(exchange) == ["start"]
     assert await stored(store) == [{"mark": "kept"}]
+
+
+async def test_an_answer_in_pieces_needs_no_headers(store: ConversationStore) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 404})
+        await send(body(b"not ", more=True))
+        await send(body(b"here"))
+
+    exchange = await Exchange().run(around(handler, store))
+    assert (exchange.status, exchange.body) == (404, b"not here")
 
 
 @pytest.mark.parametrize("status", [204, 304, 303, 404])
@@ -147,6 +166,35 @@ async def test_what_pieces_change_is_stored_if_the_visitor_has_its_token(
     assert exchange.token is None
     assert await stored(store) == []
     assert "without its token" in caplog.text
+
+
+async def test_a_file_in_pieces_costs_a_visitor_no_token_and_a_cache_nothing(
+    store: ConversationStore,
+) -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send(start(200, 4))
+        await send(body(b"ab", more=True))
+        await send(body(b"cd"))
+
+    exchange = await Exchange().run(around(handler, store))
+    assert exchange.body == b"abcd"
+    assert exchange.sent[0]["headers"] == [(b"content-length", b"4")]
+
+
+async def test_who_only_reads_gets_no_token_though_a_middleware_adds_an_empty_piece(
+    store: ConversationStore,
+) -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        count = len(get_conversation(scope).messages)
+        await PlainTextResponse(str(count))(scope, receive, send)
+
+    async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+    app = ConversationMiddleware(BaseHTTPMiddleware(page, pass_on), store=store, secret_keys=KEYS)
+    exchange = await Exchange().run(app)
+    assert (exchange.body, types(exchange)) == (b"0", ["start", "body", "body"])
+    assert exchange.token is None
 
 
 async def test_a_hang_up_while_an_app_without_a_body_ends_loses_nothing(
@@ -270,6 +318,7 @@ async def test_what_comes_before_the_trailers_is_stored_before_they_leave(
     seen: list[object] = []
 
     async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        assert not conversation.state
         await send({**start(length=length), "trailers": True})
         await send(body(b"body"))
         conversation.state["mark"] = "kept"
