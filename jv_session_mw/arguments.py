@@ -10,7 +10,9 @@ def require_seconds(name: str, value: object) -> float:
     """Return *value* as seconds, more than none and up to a century of them."""
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
     if not 0 < number <= A_CENTURY:
-        raise ConfigurationError(f"{name}={value!r}: give a positive number of seconds")
+        raise ConfigurationError(
+            f"{name}={value!r}: give a positive number of seconds, those of a century at most"
+        )
     return float(number)
 
 

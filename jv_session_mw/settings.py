@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from jv_session_mw.arguments import A_CENTURY
 from jv_session_mw.errors import ConfigurationError
 
 SECRET_KEYS = "JV_SESSION_SECRET_KEYS"
@@ -81,8 +82,10 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         value = float(text)
     except ValueError as error:
         raise ConfigurationError(f"{name} is {text!r}: give a number of seconds") from error
-    if not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} is {text!r}: give a positive number of seconds")
+    if not 0 < value <= A_CENTURY:
+        raise ConfigurationError(
+            f"{name} is {text!r}: give a positive number of seconds, those of a century at most"
+        )
     return value
 
 

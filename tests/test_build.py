@@ -143,6 +143,11 @@ def test_a_middleware_takes_its_keys_from_the_environment(monkeypatch: pytest.Mo
     assert isinstance(make(secret_keys=None), ConversationMiddleware)
 
 
+def test_who_wants_no_end_is_told_how_long_is_possible() -> None:
+    with pytest.raises(ConfigurationError, match=r"ttl_seconds=99999999999: .* a century at most"):
+        RedisConversationStore(ttl_seconds=99_999_999_999)
+
+
 @pytest.mark.parametrize("value", [0.001, 1, 3600, 10 * 365 * 86_400])
 def test_a_ttl_may_be_short_or_long(value: float) -> None:
     assert RedisConversationStore(ttl_seconds=value).rules.ttl_ms == max(1, value * 1000)

@@ -66,9 +66,9 @@ def test_the_port_of_a_kubernetes_service_is_that_of_its_address() -> None:
         Settings.from_env({"REDIS_PORT": "tcp://10.96.0.1"})
 
 
-@pytest.mark.parametrize("text", ["0", "0.0", "-0"])
-def test_a_ttl_is_positive(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="REDIS_CONVERSATION_TTL"):
+@pytest.mark.parametrize("text", ["0", "0.0", "-0", "99999999999", "inf"])
+def test_a_ttl_is_positive_and_a_century_at_most(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"REDIS_CONVERSATION_TTL.*century at most"):
         Settings.from_env({"REDIS_CONVERSATION_TTL": text})
 
 
