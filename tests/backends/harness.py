@@ -1,10 +1,12 @@
 """Backends of every kind under one contract, and a look at the bytes beneath them."""
 
 import asyncio
+import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+import pytest
 from redis import Redis
 
 from jv_session_mw.backends.base import Backend
@@ -186,6 +188,14 @@ def same(one: Snapshot, other: Snapshot) -> bool:
         return (snapshot.version, snapshot.birth, snapshot.total, snapshot.fields, messages)
 
     return told(one) == told(other)
+
+
+def let_tasks_begin_at_once() -> None:
+    """Make every task of this event loop an eager one; skip the test where there are none yet."""
+    if sys.version_info >= (3, 12):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    else:
+        pytest.skip("eager tasks came with Python 3.12")
 
 
 async def eventually(holds: Callable[[], bool]) -> None:

@@ -159,7 +159,9 @@ class Batcher:
             return
         if len(self._pipelines) - len(self._doubted) >= PIPELINES:
             return
-        pipeline = self.loop.create_task(self._drive(), context=self._waiting[0].context)
+        # Not by the loop's factory of tasks: an eager one would send the first command of a tick
+        # alone, before the pipeline is known here.
+        pipeline = asyncio.Task(self._drive(), loop=self.loop, context=self._waiting[0].context)
         self._pipelines.add(pipeline)
         self._starting.add(pipeline)
         pipeline.add_done_callback(self._close_pipeline)

@@ -24,6 +24,7 @@ from tests.backends.harness import (
     Bytes,
     appends,
     commit,
+    let_tasks_begin_at_once,
     load,
     values,
 )
@@ -78,6 +79,16 @@ async def test_commands_of_one_tick_leave_as_one_batch(counted: Counted) -> None
     batcher = counted.batcher
     replies = await asyncio.gather(*(ask(batcher, "ECHO", at) for at in range(DEPTH)))
     assert replies == [b"%d" % at for at in range(DEPTH)]
+    assert counted.batches == 1
+
+
+async def test_commands_of_one_tick_leave_as_one_batch_where_tasks_begin_at_once(
+    counted: Counted,
+) -> None:
+    let_tasks_begin_at_once()
+    batcher = counted.batcher
+    replies = [batcher.send(("ECHO", at), TIMEOUT) for at in range(DEPTH)]
+    assert await asyncio.gather(*replies) == [b"%d" % at for at in range(DEPTH)]
     assert counted.batches == 1
 
 

@@ -22,6 +22,7 @@ from tests.backends.harness import (
     commit,
     connect,
     eventually,
+    let_tasks_begin_at_once,
     load,
     values,
 )
@@ -78,6 +79,16 @@ async def test_one_fault_on_the_way_costs_no_request_its_answer(
         broken.breaks(fault)
         assert values(await load(broken.backend)) == [b"%d" % number for number in range(at + 1)]
     assert broken.proxy.injected == {fault: 6}
+
+
+async def test_a_silent_connection_is_doubted_where_tasks_begin_at_once(
+    valkey: RedisServer,
+) -> None:
+    let_tasks_begin_at_once()
+    async with Broken(valkey, Delivery(doubt_after=0.05, give_up_after=10 * TIMEOUT)) as broken:
+        broken.breaks("black hole")
+        assert (await commit(broken.backend, appends(0, b"x"))).version == 1
+    assert broken.proxy.injected == {"black hole": 1}
 
 
 async def test_dead_connections_in_every_pipeline_make_room_for_others(broken: Broken) -> None:
