@@ -134,8 +134,12 @@ class Conversation(HeldConversation[S], Generic[S]):
         commits.closed = True
         self._replies.clear()
         self._copy.discard()
-        if self._id is None:
-            return
+        if self._id is not None:
+            await self._terms.inflight.outlive(self._delete_stored(self._id))
+
+    async def _delete_stored(self, id: str) -> None:
+        """Delete it in the store. Nothing is saved any more, so nobody may break this off."""
+        commits = self._commits
         try:
             await self.channel.delete(self._new_deadline())
         except StoreUnavailable:
@@ -143,7 +147,7 @@ class Conversation(HeldConversation[S], Generic[S]):
             raise
         finally:
             if commits.closed and commits.follower is not None:
-                commits.follower.deleted(self._id, self.owner)
+                commits.follower.deleted(id, self.owner)
 
     async def rotate(self, *, owner: str | None = None) -> None:
         """Move it to a new id, at a change of privilege such as a login; the old id is deleted.

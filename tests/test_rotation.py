@@ -254,3 +254,17 @@ async def test_a_delete_that_is_given_up_before_it_begins_has_deleted_nothing(
             assert not conversation.deleted
             conversation.state["step"] = 2
         assert await store.get("id") == {"step": 2}
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_delete_that_is_given_up_is_carried_out_or_has_not_begun(
+    store: ConversationStore, steps: int
+) -> None:
+    async with store.open("old") as conversation:
+        deleting = asyncio.create_task(conversation.delete())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        deleting.cancel()
+        await asyncio.wait({deleting})
+        await store.inflight.drain(PATIENCE)
+        assert await store.has("old") is not conversation.deleted
