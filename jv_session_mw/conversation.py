@@ -161,7 +161,8 @@ class Conversation(HeldConversation[S], Generic[S]):
         await self.commit(self._new_deadline())
         owner = self.owner if owner is None else owner
         new = self._terms.channel(ids.mint(), owner, self._parent)
-        await self._terms.inflight.outlive(self._move_to(new, owner))
+        # Who goes on before the move has ended changes what is to be loaded anew.
+        await self._terms.inflight.see_through(self._move_to(new, owner))
 
     async def _move_to(self, new: Channel, owner: str | None) -> None:
         """Go on in *new* from when all is there: whatever fails after that, its token goes out."""

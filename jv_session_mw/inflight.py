@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
+import anyio
+
 from jv_session_mw.errors import SessionError
 from jv_session_mw.termination import hear_of_termination
 
@@ -49,6 +51,19 @@ class InFlight:
     async def outlive(self, work: Coroutine[object, object, T]) -> T:
         """Wait for *work*, which runs to its end even when the waiting task is cancelled."""
         return await asyncio.shield(self.spawn(work))
+
+    async def see_through(self, work: Coroutine[object, object, T]) -> T:
+        """Wait for *work* to its end; whoever is cancelled meanwhile is so after that."""
+        task, cancelled = self.spawn(work), None
+        with anyio.CancelScope(shield=True):
+            while not task.done():
+                try:
+                    await asyncio.wait({task})
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return task.result()
 
     def begin(self, exchange: UnderWay) -> None:
         """Let `drain` wait for the `end` of an exchange whose last commit may still come."""

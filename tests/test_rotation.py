@@ -178,9 +178,11 @@ async def test_a_rotation_that_is_given_up_leads_to_all_of_it(
             rotating = asyncio.create_task(conversation.rotate())
             await answered.wait()
             rotating.cancel()
-            await asyncio.wait({rotating})
+            await asyncio.sleep(0)
             heard.set()
-            await conversation.save()  # after what goes on by itself
+            await asyncio.wait({rotating})
+            assert rotating.cancelled()
+            await conversation.save()
 
     await goes_on_under_its_new_id(store, after=give_up)
 
@@ -268,3 +270,27 @@ async def test_a_delete_that_is_given_up_is_carried_out_or_has_not_begun(
         await asyncio.wait({deleting})
         await store.inflight.drain(PATIENCE)
         assert await store.has("old") is not conversation.deleted
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+async def test_what_is_changed_after_a_rotation_that_was_given_up_is_kept(
+    store: ConversationStore, steps: int
+) -> None:
+    async with store.open("old") as conversation:
+
+        async def turn() -> None:
+            try:
+                await conversation.rotate()
+            finally:
+                conversation.messages.append({"late": True})
+
+        turning = asyncio.create_task(turn())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        turning.cancel()
+        await asyncio.wait({turning})
+        await store.inflight.drain(PATIENCE)
+        id = conversation.id
+    stored = await store.get(id)
+    assert stored is not None
+    assert stored["messages"] == [*MESSAGES, {"late": True}]
