@@ -196,8 +196,9 @@ class Conversation(HeldConversation[S], Generic[S]):
         paused session becomes active, and what has expired in the store is brought back if
         `TrackPolicy(snapshot=True)` has kept it.
 
-        Raises `ConversationGone` when there is nothing left, or no owner; `SessionNotFound`,
-        `InvalidTransition` for a session that has ended, and `TrackerUnavailable`.
+        Raises `ConversationGone` when there is nothing left, or no owner; `UnsupportedValue` for an
+        id that no token or session can have; `SessionNotFound`, `InvalidTransition` for a session
+        that has ended, and `TrackerUnavailable`.
         """
         self._require_loaded()
         await self.commit(self._new_deadline())

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from itsdangerous import BadData, TimestampSigner
 
-from jv_session_mw.errors import ConfigurationError
+from jv_session_mw.errors import ConfigurationError, UnsupportedValue
 
 CLOCK_SKEW_SECONDS: Final = 60
 MAX_TOKEN_LENGTH: Final = 512
+MAX_ID_LENGTH: Final = MAX_TOKEN_LENGTH - 60  # which the time and the signature need
 REMEMBERED_TOKENS: Final = 4096
 
 
@@ -27,6 +29,17 @@ class Identity(NamedTuple):
 def mint() -> str:
     """Return a new id of 128 random bits, in 22 URL-safe characters."""
     return secrets.token_urlsafe(16)
+
+
+def in_token(id: str) -> str:
+    """Return *id* as it stands in a token: in letters that a header and a cookie can hold.
+
+    One that was minted stands there as it is. Raises `UnsupportedValue` for one that is too long.
+    """
+    text = quote(id.encode("utf-8", "surrogatepass"), safe="")
+    if len(text) > MAX_ID_LENGTH:
+        raise UnsupportedValue("the id", "it is too long for a token")
+    return text
 
 
 class TokenSigner:
@@ -65,7 +78,7 @@ class TokenSigner:
         self._unsign = lru_cache(REMEMBERED_TOKENS)(self._unsigned)
 
     def sign(self, id: str) -> str:
-        return self._newest.sign(id).decode()
+        return self._newest.sign(in_token(id)).decode()
 
     def verify(self, token: str) -> Identity | None:
         """Return the id of *token*, or None: whatever was not issued here is a miss."""
@@ -81,7 +94,7 @@ class TokenSigner:
             raise BadData("no token that was issued here is as long, or in other letters")
         id, issued = self._signer.unsign(token, return_timestamp=True)
         stale = self._rotates and not self._newest.validate(token)
-        return Identity(id.decode(), stale), issued.timestamp()
+        return Identity(unquote(id.decode(), errors="surrogatepass"), stale), issued.timestamp()
 
 
 def _signer(keys: list[str], salt: str) -> TimestampSigner:

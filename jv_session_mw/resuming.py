@@ -9,6 +9,7 @@ from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationGone
 from jv_session_mw.follower import Follower
+from jv_session_mw.ids import in_token
 from jv_session_mw.terms import Terms
 
 S = TypeVar("S")
@@ -21,7 +22,8 @@ async def resume(
 
     The owner is part of the key, so nobody reaches another's. Without an owner there is nothing
     that shows whose an id is: that is `ConversationGone`, as for one that is deleted, or has
-    expired and was not kept; the session of such a one stays as it is.
+    expired and was not kept; the session of such a one stays as it is. An id that no token can hold
+    is `UnsupportedValue`.
     """
     if owner is None:
         raise ConversationGone
@@ -33,6 +35,7 @@ async def resume(
             kept = await follower.kept(id, owner)
         if kept is None:
             raise ConversationGone
+    in_token(id)  # which is what the client gets
     if follower is not None:  # not before it is known that there is something to go on with
         await follower.resumed(id, owner)
     if kept is not None:

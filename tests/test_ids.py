@@ -1,15 +1,22 @@
 """Mint, sign, verify: only what was signed here is an id."""
 
 import base64
+import re
 import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jv_session_mw.errors import ConfigurationError
-from jv_session_mw.ids import CLOCK_SKEW_SECONDS, MAX_TOKEN_LENGTH, TokenSigner, mint
+from jv_session_mw.errors import ConfigurationError, UnsupportedValue
+from jv_session_mw.ids import (
+    CLOCK_SKEW_SECONDS,
+    MAX_ID_LENGTH,
+    MAX_TOKEN_LENGTH,
+    TokenSigner,
+    mint,
+)
 
 KEY, OLD_KEY, OTHER_KEY = "k" * 32, "o" * 32, "x" * 32
 SIGNER = TokenSigner([KEY], purpose="conversation")
@@ -39,6 +46,25 @@ def test_an_id_with_dots_verifies(id: str) -> None:
     identity = SIGNER.verify(SIGNER.sign(id))
     assert identity is not None
     assert identity.id == id
+
+
+@given(st.text(max_size=40))
+@example("a; Domain=evil.example")
+@example("a\r\nSet-Cookie: b=c")
+@example("Gr\u00f6\u00dfe")
+@example("\ud800")
+@example("%25")
+def test_a_header_and_a_cookie_can_hold_the_token_of_any_id(id: str) -> None:
+    token = SIGNER.sign(id)
+    assert re.fullmatch(r"[\w.~%-]+", token, re.ASCII)
+    assert SIGNER.verify(token) == (id, False)
+
+
+def test_the_token_of_the_longest_id_verifies_and_a_longer_one_is_refused() -> None:
+    longest = "a" * MAX_ID_LENGTH
+    assert SIGNER.verify(SIGNER.sign(longest)) == (longest, False)
+    with pytest.raises(UnsupportedValue, match="too long"):
+        SIGNER.sign(longest + "a")
 
 
 @given(st.integers(0, len(TOKEN) - 1), st.characters())

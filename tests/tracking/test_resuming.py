@@ -1,17 +1,20 @@
 """Another conversation of the same owner goes on, also one that has expired."""
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 
 from jv_session_mw import (
     ConversationStore,
     RedisConversationStore,
+    UnsupportedValue,
 )
 from jv_session_mw.tracking import (
     SessionTracker,
     TrackPolicy,
 )
+from jv_session_mw.tracking.follower import TrackerFollower
 from tests.servers import RedisServer
 from tests.tracking.chatting import ALICE, Chat, chatting
 
@@ -68,6 +71,34 @@ async def test_what_is_still_stored_is_resumed_as_it_is(
         assert len((await second.post(f"/resume/{id}")).json()) == 2
         assert await second.say("three") == id
         assert (await tracker.get(id, owner=ALICE)).message_count == 4
+
+
+@pytest.mark.parametrize("id", ["x; Domain=evil.example", "a\r\nSet-Cookie: b=c", "Größe", "a,b"])
+async def test_an_id_of_the_apps_own_goes_on_whatever_is_in_it(
+    tracker: SessionTracker, store: ConversationStore, id: str
+) -> None:
+    await tracker.create(id, owner=ALICE)
+    async with chatting(tracker, store) as client:
+        await store.set(id, {"messages": [{"role": "user", "content": "one"}]}, owner=ALICE)
+        chat = Chat(client)
+        assert len((await chat.post(f"/resume/{quote(id, safe='')}")).json()) == 1
+        assert await chat.say("two") == id
+
+
+async def test_an_id_that_no_token_can_hold_is_refused_before_anything_changes(
+    tracker: SessionTracker, store: ConversationStore
+) -> None:
+    id = "x" * 600
+    await tracker.create(id, owner=ALICE)
+    await tracker.pause(id, owner=ALICE)
+    async with store:
+        await store.set(id, {"messages": [{"role": "user", "content": "one"}]}, owner=ALICE)
+        conversation = store.conversation(None, ALICE)
+        conversation.followed_by(TrackerFollower(tracker, KEPT))
+        with pytest.raises(UnsupportedValue, match="too long"):
+            await conversation.resume(id)
+    assert conversation.is_new
+    assert (await tracker.get(id, owner=ALICE)).status == "paused"
 
 
 async def test_one_may_be_deleted_for_another(tracker: SessionTracker) -> None:
