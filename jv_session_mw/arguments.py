@@ -26,6 +26,11 @@ def require_choice(name: str, value: object, choices: tuple[object, ...]) -> Non
         raise ConfigurationError(f"{name}={value!r}: give one of {', '.join(map(repr, choices))}")
 
 
+def kind_of(value: object) -> str:
+    """Return what is shown of a *value* that may hold a password: a class, else its type."""
+    return repr(value) if isinstance(value, type) else f"a {type(value).__qualname__}"
+
+
 def require_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name}={value!r}: give a string")

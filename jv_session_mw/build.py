@@ -6,7 +6,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from typing_extensions import TypeVar
 
-from jv_session_mw.arguments import require_choice, require_seconds, require_text, require_whole
+from jv_session_mw.arguments import (
+    kind_of,
+    require_choice,
+    require_seconds,
+    require_text,
+    require_whole,
+)
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.guard import GuardedBackend
@@ -248,5 +254,5 @@ def _codec(codec: Codec | None) -> Codec:
     if codec is None:
         return JsonCodec()
     if isinstance(codec, type) or not callable(getattr(codec, "decode_all", None)):
-        raise ConfigurationError(f"codec={codec!r}: give a codec, such as JsonCodec()")
+        raise ConfigurationError(f"codec= is {kind_of(codec)}: give a codec, such as JsonCodec()")
     return codec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.access import SCOPE_KEY
-from jv_session_mw.arguments import require_choice, require_seconds
+from jv_session_mw.arguments import kind_of, require_choice, require_seconds
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
@@ -112,7 +112,9 @@ class ConversationMiddleware:
 
 def _check(store: object, resolvers: object, owner: object, load: str, exclude: object) -> None:
     if store is not None and not isinstance(store, ConversationStore):
-        raise ConfigurationError(f"store={store!r}: give a store, such as RedisConversationStore()")
+        raise ConfigurationError(
+            f"store= is {kind_of(store)}: give a store, such as RedisConversationStore()"
+        )
     if owner is not None and (not callable(owner) or iscoroutinefunction(owner)):
         raise ConfigurationError(
             f"owner={owner!r}: give a plain function from the scope to the owner, or None"
@@ -135,7 +137,7 @@ def _follower(
         return None
     if isinstance(tracker, type) or not callable(getattr(tracker, "touch", None)):
         raise ConfigurationError(
-            f"tracker={tracker!r}: give a tracker, such as SupabaseSessionTracker()"
+            f"tracker= is {kind_of(tracker)}: give a tracker, such as SupabaseSessionTracker()"
         )
     from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
 

@@ -99,7 +99,7 @@ BAD_ARGUMENTS: list[tuple[str, object]] = [
 def test_a_bad_argument_of_the_store_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"\b{name}=") as error:
         RedisConversationStore(**{name: value})  # type: ignore[arg-type]  # that is the point
-    assert len(str(error.value)) > len(f"{name}={value!r}") + 10
+    assert len(str(error.value)) > len(name) + 15
 
 
 BAD_VARIABLES = [
@@ -130,6 +130,26 @@ def test_no_error_shows_the_password_of_the_url() -> None:
         with pytest.raises(ConfigurationError) as error:
             RedisConversationStore(url=url)
         assert "hunter2" not in str(error.value)
+
+
+URL = "redis://:hunter2@host"
+
+
+@pytest.mark.parametrize("options", [{"client": URL}, {"codec": "hunter2"}, {"url": URL.encode()}])
+def test_no_argument_of_the_store_that_may_be_a_password_is_shown(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        RedisConversationStore(**options)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("argument", ["store", "tracker"])
+def test_no_argument_of_the_middleware_that_may_be_a_password_is_shown(
+    argument: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: dict[str, Any] = {"store": MemoryConversationStore(), argument: URL}
+    with pytest.raises(ConfigurationError) as error:
+        ConversationMiddleware(chat(), secret_keys=KEYS, **options)
+    assert "hunter2" not in str(error.value) + caplog.text
 
 
 @pytest.mark.parametrize("keys", [None, (), ("",), ("good", ""), ""])

@@ -146,7 +146,7 @@ async def test_a_project_without_the_migrations_says_what_to_do(postgres: Postgr
 
 WRONG: list[tuple[dict[str, object], str]] = [
     ({"url": None}, "SUPABASE_URL is not set"),
-    ({"url": "project"}, "SUPABASE_URL is 'project'"),
+    ({"url": "project"}, "SUPABASE_URL is not the project's URL alone"),
     ({"url": "https://p.supabase.co/rest/v1"}, "alone"),
     ({"url": "ftp://p.supabase.co"}, "SUPABASE_URL"),
     ({"url": "http://[::1"}, "SUPABASE_URL"),
@@ -168,6 +168,21 @@ def test_what_cannot_work_is_refused_at_start(wrong: dict[str, object], says: st
     given = {"url": "https://p.supabase.co", "key": "key", **wrong}
     with pytest.raises(ConfigurationError, match=says):
         SupabaseSessionTracker(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "eyJhbGciOi.hunter2.signature",
+        "postgresql://postgres:hunter2@db.p.supabase.co:5432/postgres",
+        "https://user:hunter2@p.supabase.co",
+        "https://p.supabase.co/?apikey=hunter2",
+    ],
+)
+def test_what_is_given_for_the_url_by_mistake_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="SUPABASE_URL") as error:
+        SupabaseSessionTracker(url=url, key="key")
+    assert "hunter2" not in str(error.value)
 
 
 def test_the_environment_names_project_and_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from msgspec import Struct
 from redis.asyncio.connection import SSLConnection, parse_url
 
+from jv_session_mw.arguments import kind_of
 from jv_session_mw.errors import ConfigurationError
 
 Kind = Literal["single", "sentinel", "cluster"]
@@ -46,6 +47,8 @@ class Address(Struct, frozen=True, kw_only=True):
 
 def read_url(url: str) -> Address:
     """Return what *url* says, or raise `ConfigurationError`, which never shows the URL."""
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"url= is {kind_of(url)}: give a string")
     try:
         return _read(url)
     except (ValueError, TypeError) as error:

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
+from jv_session_mw.arguments import kind_of
 from jv_session_mw.backends.redis.address import Address, Node
 from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.cluster import ClusterLine
@@ -75,7 +76,7 @@ def connect_like(client: Client, ours: Options) -> Connect:
     taken the address, the credentials, the TLS options and the class of its connections.
     """
     if not isinstance(client, Client):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"client={client!r}: give a client of redis.asyncio")
+        raise ConfigurationError(f"client= is {kind_of(client)}: give a client of redis.asyncio")
     if isinstance(client, RedisCluster):
         given: Options = client.get_connection_kwargs()
         cluster_kind: type[Any] = given.get("connection_class", Connection)

@@ -70,7 +70,8 @@ def _check_url(url: str | None) -> None:
         )
     if not re.fullmatch(r"https?://[^/?#@\s]+/?", url) or not _has_host(url):
         raise ConfigurationError(
-            f"{SUPABASE_URL} is {url!r}: give the project's URL alone, https://<project>.supabase.co"
+            # It may be the key, or the address of the database with its password: it is not shown.
+            f"{SUPABASE_URL} is not the project's URL alone, https://<project>.supabase.co"
         )
 
 
