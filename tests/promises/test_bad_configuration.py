@@ -142,6 +142,17 @@ def test_no_argument_of_the_store_that_may_be_a_password_is_shown(options: dict[
     assert "hunter2" not in str(error.value)
 
 
+def test_a_url_in_place_of_a_host_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_HOST", URL)
+    with pytest.raises(ConfigurationError, match="REDIS_URL") as error:
+        create_conversation_store()
+    assert "hunter2" not in str(error.value)
+    monkeypatch.setenv("REDIS_URL", "redis://localhost")
+    create_conversation_store()  # where the host is not looked at
+
+
 @pytest.mark.parametrize("argument", ["store", "tracker"])
 def test_no_argument_of_the_middleware_that_may_be_a_password_is_shown(
     argument: str, caplog: pytest.LogCaptureFixture

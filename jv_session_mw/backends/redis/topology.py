@@ -65,7 +65,12 @@ def connect_to(address: Address, ours: Options) -> Connect:
     if address.kind == "sentinel":
         return _sentinels(address, kind, options, ours)
     if address.nodes:  # a socket has none
-        options |= address.nodes[0]._asdict()
+        node = address.nodes[0]
+        if "/" in node.host or "@" in node.host:  # a URL, with its password
+            raise ConfigurationError(
+                "REDIS_HOST or host= is no name of a host: a URL belongs into REDIS_URL or url="
+            )
+        options |= node._asdict()
     return _single(kind, options)
 
 
