@@ -84,7 +84,7 @@ class TokenSigner:
         """Return the id of *token*, or None: whatever was not issued here is a miss."""
         try:
             identity, issued = self._unsign(token)
-        except BadData:
+        except (BadData, ValueError, OverflowError, OSError):  # or its time is past all dates
             return None
         age = self._clock() - issued
         return identity if -CLOCK_SKEW_SECONDS <= age <= self._oldest else None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
 
 from jv_session_mw.errors import ConfigurationError, UnsupportedValue
 from jv_session_mw.ids import (
@@ -146,6 +147,17 @@ def test_a_token_from_a_clock_that_is_a_little_ahead_verifies(ahead: int) -> Non
 def test_a_token_from_the_future_is_a_miss() -> None:
     behind = TokenSigner([KEY], purpose="conversation", clock=shifted(-CLOCK_SKEW_SECONDS - 10))
     assert behind.verify(SIGNER.sign("id")) is None
+
+
+@pytest.mark.parametrize("moment", [2**38, 2**62])
+def test_a_token_from_beyond_the_calendar_is_a_miss(
+    monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    def get_timestamp(_: TimestampSigner) -> int:
+        return moment
+
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", get_timestamp)
+    assert SIGNER.verify(SIGNER.sign("id")) is None
 
 
 @pytest.mark.parametrize(("age", "valid"), [(0, True), (1_050, True), (1_070, False)])
