@@ -5,7 +5,7 @@ is JSON in which the types that JSON lacks are tagged. Whatever begins otherwise
 somebody else or by a newer version, and is refused rather than guessed at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -17,6 +17,8 @@ from jv_session_mw.tagging import tagged, untagged, with_offsets
 PLAIN: Final = b"j1;"
 TAGGED: Final = b"t1;"
 HEADER_BYTES: Final = 3
+DEEPEST: Final = 200  # levels; whoever reads may be deep in calls, which count as levels do
+TOO_DEEP: Final = "it is nested too deeply, or contains itself"
 FOREIGN: Final = "it was written by another codec or version"
 
 # What reading corrupt or foreign bytes can raise, from the JSON decoder or a tagged type's reader.
@@ -82,17 +84,23 @@ class JsonCodec:
     def encode(self, value: object, where: str) -> bytes:
         try:
             data = _encode(value)
-            if _is_of_texts(value) or _decode(data) == value:
+            if _is_of_texts(value):
+                return PLAIN + data
+            stored = _decode(data)
+            if stored == value and not _is_too_deep(stored, data):
                 return PLAIN + data
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
             pass  # the walk below finds out where and why
         try:
             data = _encode(tagged(value, where))
-            again = untagged(_decode(data))
+            stored = _decode(data)
+            if _is_too_deep(stored, data):
+                raise UnsupportedValue(where, TOO_DEEP)
+            again = untagged(stored)
             if again == value or again == with_offsets(value):
                 return TAGGED + data
         except RecursionError as error:
-            failure = UnsupportedValue(where, "it is nested too deeply, or contains itself")
+            failure = UnsupportedValue(where, TOO_DEEP)
             raise caused(failure, by=error)
         except (ValueError, ArithmeticError) as error:
             failure = UnsupportedValue(where, f"it cannot be written and read again: {error}")
@@ -145,6 +153,25 @@ def _is_of_texts(value: object) -> bool:
         if type(name) is not str or type(part) is not str:
             return False
     return True
+
+
+def _is_too_deep(stored: object, data: bytes) -> bool:
+    """Say whether *stored*, which was decoded from *data*, has more than `DEEPEST` levels."""
+    if len(data) <= 2 * DEEPEST or data.count(b"[") + data.count(b"{") <= DEEPEST:
+        return False
+    level: list[object] = [[stored]]
+    for _ in range(DEEPEST + 1):
+        parts = [part for whole in level for part in _parts(whole)]
+        level = [part for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _parts(whole: object) -> Iterable[object]:
+    if isinstance(whole, dict):
+        return cast("dict[str, object]", whole).values()
+    return cast("list[object]", whole)
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jv_session_mw.codec import PLAIN, JsonCodec
+from jv_session_mw.codec import DEEPEST, PLAIN, JsonCodec
 from jv_session_mw.errors import UnsupportedValue
 from tests.autumn import Autumn
 
@@ -154,6 +154,8 @@ def test_what_is_plain_json_is_stored_as_plain_json() -> None:
         ({"a": bytearray(b"x")}, "state.x.a"),
         (contains_itself(), "state.x"),
         (nested(100_000), "state.x"),
+        (nested(DEEPEST), "state.x"),
+        ({"a": (datetime(2020, 1, 1), nested(DEEPEST))}, "state.x"),
         ({"a": [Text("x")]}, "state.x"),
     ],
 )
@@ -163,6 +165,20 @@ def test_what_would_not_come_back_is_refused_by_its_path(value: object, field: s
     assert refused.value.field.startswith(field)
     assert refused.value.reason
     assert str(refused.value).startswith(field)
+
+
+def test_what_is_nested_as_deep_as_can_be_is_read_deep_in_calls() -> None:
+    def read_in(calls: int, data: bytes) -> object:
+        return read_in(calls - 1, data) if calls else CODEC.decode(data, "state.x")
+
+    for value in (nested(DEEPEST - 1), [datetime(2020, 1, 1), nested(DEEPEST - 2)]):
+        assert read_in(300, CODEC.encode(value, "state.x")) == value
+
+
+def test_what_is_wide_and_full_of_brackets_is_not_deep() -> None:
+    wide = [{"a": [at]} for at in range(DEEPEST)]
+    for value in (wide, tuple(wide), {"content": "[{" * 500}, "[{" * 500):
+        assert CODEC.decode(CODEC.encode(value, "state.x"), "state.x") == value
 
 
 @pytest.mark.parametrize(
