@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
-from postgrest import APIError
+from postgrest import APIError, APIResponse
 from supabase import AsyncClient, AsyncClientOptions
 
 from jv_session_mw.errors import UnsupportedValue
@@ -34,7 +34,9 @@ class SupabaseLedger:
     """Calls the functions of the migrations; each is one request and one transaction.
 
     A client of its own, with one HTTP client: who signs a user in on a shared one replaces the key
-    of the service role. It is made in the event loop that uses it, anew in each. Nothing of a
+    of the service role. It is made in the event loop that uses it, anew in each. A call that nobody
+    waits for any longer goes on until its own time-outs: httpcore 1.0 loses the connection of one
+    that is cancelled, and with that a place in its pool, for good. Nothing of a
     table is asked for directly, so that only what PostgREST does to functions is relied on.
     """
 
@@ -48,6 +50,7 @@ class SupabaseLedger:
         self._client = client
         self._http: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._calls: set[asyncio.Task[APIResponse]] = set()
 
     async def open(self) -> None:
         """Make the client; no request is sent."""
@@ -59,8 +62,13 @@ class SupabaseLedger:
         One of another event loop is left to that: its connections can be closed nowhere else.
         """
         http, self._http, self._client = self._http, None, self._given
-        if http is not None and self._loop is asyncio.get_running_loop():
-            await http.aclose()
+        if http is None or self._loop is not asyncio.get_running_loop():
+            return
+        for call in (calls := self._calls.copy()):
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls)
+        await http.aclose()
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
         return await self._call(
@@ -158,10 +166,10 @@ class SupabaseLedger:
 
     async def _call(self, kind: type[T], function: str, **arguments: object) -> T:
         """Return what *function* answers, as a *kind*."""
-        client = self._connected()
+        call = self._begin(function, arguments)
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await client.rpc(function, arguments).execute()
+                answer = await asyncio.shield(call)
         except TimeoutError as error:
             raise failure_of(httpx.ReadTimeout("")) from error
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
@@ -174,6 +182,12 @@ class SupabaseLedger:
             return msgspec.convert(answer.data, kind)
         except msgspec.ValidationError as error:
             raise misread(answer.data) from error
+
+    def _begin(self, function: str, arguments: dict[str, object]) -> "asyncio.Task[APIResponse]":
+        call = asyncio.create_task(self._connected().rpc(function, arguments).execute())
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
 
     def _connected(self) -> AsyncClient:
         """Return the client of this event loop. Nothing is awaited, so that two calls make one."""
