@@ -6,14 +6,13 @@ A_CENTURY = 100 * 365.25 * 86_400  # seconds; a server counts the milliseconds o
 MOST = 2**53
 
 
-def require_seconds(name: str, value: object) -> float:
-    """Return *value* as seconds, more than none and up to a century of them."""
+def require_seconds(name: str, value: object) -> None:
+    """Refuse what is not a number of seconds, above zero and up to a century."""
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
     if not 0 < number <= A_CENTURY:
         raise ConfigurationError(
             f"{name}={value!r}: give a positive number of seconds, those of a century at most"
         )
-    return float(number)
 
 
 def require_whole(name: str, value: object, *, least: int = 1, most: int = MOST) -> None:

@@ -123,14 +123,14 @@ class Journal:
         self._finished.move_to_end(changes.birth)
         return numbering.for_store(changes)
 
-    def overflow(self) -> Iterator[tuple[str, Record]]:
-        """Drop, and hand back, what is too much."""
+    def overflow(self) -> Iterator[Record]:
+        """Drop what does not fit, and yield it."""
         while self._records and (
             len(self._records) > self._max_entries or self.size > self._max_bytes
         ):
-            key, record = self._records.popitem(last=False)
+            _, record = self._records.popitem(last=False)
             self.size -= record.size
-            yield key, record
+            yield record
 
     def _grow(self, record: Record, by: int) -> None:
         record.size += by

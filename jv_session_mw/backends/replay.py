@@ -157,7 +157,7 @@ class Replay:
         except StoreUnavailable:
             raise
         except StoreError as error:  # what is stored there cannot be read, and stays as it is
-            self._give_up(key, record, str(error))
+            self._give_up(record, str(error))
             if self.journal.find(key) is record:
                 self._finish(key)
 
@@ -178,7 +178,7 @@ class Replay:
             if changes.base_version:
                 await self._bring_back(key, record)
             else:
-                self._give_up(key, record, "it was deleted there")
+                self._give_up(record, "it was deleted there")
             return
         if outcome.conflicts:
             self._report(len(outcome.conflicts), f"{', '.join(outcome.conflicts)} collided")
@@ -198,7 +198,7 @@ class Replay:
             return
         kept = self._kept.load(key, 0)
         if stored.deleted or stored.version or not kept.version:
-            self._give_up(key, record, "it was deleted or has expired there")
+            self._give_up(record, "it was deleted or has expired there")
             return
         fields = {name: Put(value) for name, value in kept.fields.items()}
         whole = Changes(new_commit_id(), 0, fields=fields, appended=list(kept.messages.values))
@@ -210,7 +210,7 @@ class Replay:
         current = self.journal.find(key) is record and not record.deleted
         return current and bool(record.commits) and record.commits[0] is commit
 
-    def _give_up(self, key: str, record: Record, why: str) -> None:
+    def _give_up(self, record: Record, why: str) -> None:
         self._report(len(record.commits), why)
         self.journal.clear(record)
 
@@ -219,7 +219,7 @@ class Replay:
         self._kept.forget_all(key)
 
     def _bound(self) -> None:
-        for _, record in self.journal.overflow():
+        for record in self.journal.overflow():
             self._report(len(record.commits) + record.deleted, "the journal is full")
 
     def _report(self, count: int, why: str) -> None:

@@ -17,7 +17,6 @@ class SessionStatus(StrEnum):
 
 LIVE = frozenset({SessionStatus.ACTIVE, SessionStatus.PAUSED})
 ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.ARCHIVED})
-EVERY = LIVE | ENDED
 
 
 @dataclass(frozen=True, slots=True)
