@@ -155,23 +155,23 @@ class LedgerTracker(NotingTracker):
 
     async def pause(self, id: str, *, owner: str | None) -> ChatSession:
         """Take it aside; activity is counted, and does not end the pause."""
-        return await self._move(id, owner, "paused")
+        return await self._transition(id, owner, "paused")
 
     async def resume(self, id: str, *, owner: str | None) -> ChatSession:
         """Let a paused session go on; raises `InvalidTransition` for one that has ended."""
-        return await self._move(id, owner, "resumed")
+        return await self._transition(id, owner, "resumed")
 
     async def complete(self, id: str, *, owner: str | None) -> ChatSession:
         """End it, because it has reached what it was for."""
-        return await self._move(id, owner, "completed")
+        return await self._transition(id, owner, "completed")
 
     async def archive(self, id: str, *, owner: str | None) -> ChatSession:
         """Put it away, live or completed."""
-        return await self._move(id, owner, "archived")
+        return await self._transition(id, owner, "archived")
 
     async def reopen(self, id: str, *, owner: str | None) -> ChatSession:
         """Let one that has ended go on; raises `InvalidTransition` for a paused one."""
-        return await self._move(id, owner, "reopened")
+        return await self._transition(id, owner, "reopened")
 
     async def delete(self, id: str, *, owner: str | None) -> bool:
         """Delete it for good, and say whether there was one; later activity does not revive it."""
@@ -237,11 +237,11 @@ class LedgerTracker(NotingTracker):
     async def _settle(self, key: Key) -> None:
         await self.behind.drain(lambda noted: noted == key)
 
-    async def _move(self, id: str, owner: str | None, asked: str) -> ChatSession:
+    async def _transition(self, id: str, owner: str | None, asked: str) -> ChatSession:
         key, transition = key_of(id, owner), TRANSITIONS[asked]
         await self._settle(key)
         with self.telemetry.call("transition"):
-            answer = await self.ledger.move(key, transition)
+            answer = await self.ledger.transition(key, transition)
         session = answer.session
         if session is not None and session.status is transition.to:
             return session

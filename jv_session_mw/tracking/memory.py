@@ -96,7 +96,7 @@ class MemoryLedger:
             return Answer(session, done=False)
         return self._put(key, changed(session, fields))
 
-    async def move(self, key: Key, transition: Transition) -> Answer:
+    async def transition(self, key: Key, transition: Transition) -> Answer:
         session = self._sessions.get(key)
         if session is None or session.status not in transition.origins:
             return Answer(session, done=False)

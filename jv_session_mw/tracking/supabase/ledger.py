@@ -100,7 +100,7 @@ class SupabaseLedger:
     async def update(self, key: Key, fields: Fields) -> Answer:
         return await self._save(key, fields, create=False)
 
-    async def move(self, key: Key, transition: Transition) -> Answer:
+    async def transition(self, key: Key, transition: Transition) -> Answer:
         return await self._change(
             "chat_session_transition",
             **_named(key),
