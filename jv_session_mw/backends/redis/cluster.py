@@ -54,7 +54,7 @@ class ClusterLine:
         while True:
             line = self._line(node)
             if asking:
-                self._unattended(line, timeout)
+                _send_asking(line, timeout)
             try:
                 return await line.send(command, until - self._loop.time(), tag)
             except StoreUnavailable as error:
@@ -73,7 +73,7 @@ class ClusterLine:
     async def primaries(self, timeout: float) -> list[Batcher]:
         await self._map(timeout)
         nodes = {node for _, _, node in self._owners}
-        return [await _only(self._line(node)) for node in sorted(nodes)]
+        return [self._line(node).batcher for node in sorted(nodes)]
 
     async def close(self) -> None:
         self._is_closed = True
@@ -98,10 +98,6 @@ class ClusterLine:
                 raise StoreUnavailable("the store was closed", reason="connection")
             line = self._lines[node] = SingleLine(self._connect(node), self._delivery)
         return line
-
-    def _unattended(self, line: SingleLine, timeout: float) -> None:
-        """Let the node take one command for a slot that is on its way to it."""
-        line.send(("ASKING",), timeout).add_done_callback(_heard)
 
     def _map_soon(self) -> None:
         """Begin to load the map anew, unless that was done just now."""
@@ -164,6 +160,11 @@ class ClusterLine:
                 await line.close()
 
 
+def _send_asking(line: SingleLine, timeout: float) -> None:
+    """Let the node take one command for a slot that is on its way to it."""
+    line.send(("ASKING",), timeout).add_done_callback(_ignore)
+
+
 def _key(command: Command) -> bytes:
     key: Argument = command[3] if command[0] == "EVALSHA" else command[1]
     return key.encode() if isinstance(key, str) else bytes(cast("bytes", key))
@@ -189,11 +190,7 @@ def _owners(reply: list[list[Reply]], asked: str) -> list[tuple[int, int, Node]]
     return owners
 
 
-async def _only(line: SingleLine) -> Batcher:
-    (batcher,) = await line.primaries(0)
-    return batcher
-
-
-def _heard(reply: asyncio.Future[Reply]) -> None:
+def _ignore(reply: asyncio.Future[Reply]) -> None:
+    """Look at the failure of *reply*, if it has one, so that asyncio does not report it."""
     if not reply.cancelled():
         reply.exception()

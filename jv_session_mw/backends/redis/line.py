@@ -30,19 +30,19 @@ class SingleLine:
     def __init__(self, client: Redis, delivery: Delivery, sentinel: Sentinel | None = None) -> None:
         self._client = client
         self._sentinel = sentinel
-        self._batcher = Batcher(client, delivery)
-        self.send = self._batcher.send
+        self.batcher = Batcher(client, delivery)
+        self.send = self.batcher.send
 
     @property
     def is_idle(self) -> bool:
         """Whether no command waits for its reply."""
-        return self._batcher.is_idle
+        return self.batcher.is_idle
 
     async def primaries(self, timeout: float) -> list[Batcher]:
-        return [self._batcher]
+        return [self.batcher]
 
     async def close(self) -> None:
-        await self._batcher.close()
+        await self.batcher.close()
         await self._client.aclose()
         # One by one: a Sentinel of redis-py 6 has no aclose() of its own.
         for client in [] if self._sentinel is None else self._sentinel.sentinels:
