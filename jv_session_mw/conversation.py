@@ -179,11 +179,12 @@ class Conversation(HeldConversation[S], Generic[S]):
                 await move(old, new, self._terms.deadline, take)
             except StoreUnavailable:
                 if self._channel is new:
-                    await self._has_moved((old.id, old_owner))
+                    await self._after_move((old.id, old_owner))
                 raise
-            await self._has_moved((old.id, old_owner))
+            await self._after_move((old.id, old_owner))
 
-    async def _has_moved(self, was: tuple[str, str | None]) -> None:
+    async def _after_move(self, was: tuple[str, str | None]) -> None:
+        """Tell the follower, and load what lies under the new id."""
         if self._commits.follower is not None:
             self._commits.follower.moved(was, (self.channel.id, self.owner))
         await self._load_anew()

@@ -138,11 +138,11 @@ class Exchange(Struct, eq=False):
 
     async def finish(self) -> None:
         """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time."""
-        if self._ends_with_rest():
+        if self._wind_up():
             await self._save_rest()
 
-    def _ends_with_rest(self) -> bool:
-        """End what goes on by itself, and say whether anything may be unsaved."""
+    def _wind_up(self) -> bool:
+        """End checkpoints and open replies, and say whether anything may be unsaved."""
         self.end_checkpoints()
         conversation = self.conversation
         conversation.interrupt_replies()

@@ -88,7 +88,7 @@ class HttpExchange(Exchange, eq=False):
                 with suppress(SessionError):  # which is the failure of this exchange
                     await self._begin(self._start)
         finally:
-            if self._ends_with_rest():
+            if self._wind_up():
                 await self._save_rest()
 
     def begin_checkpoints(self) -> None:
