@@ -9,7 +9,8 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 BACKEND = "jv_session.store.backend"
 OPERATION = "jv_session.store.operation"
 SERVED_BY = "jv_session.store.served_by"
-RESULT = "jv_session.{operation}.result"
+RESULT = "jv_session.result"  # on the metrics, which tell the operations apart by a label
+SPAN_RESULT = "jv_session.{operation}.result"
 SIZE = "jv_session.state.size"
 VERSION = "jv_session.state.version"
 TTL = "jv_session.ttl"
@@ -20,6 +21,7 @@ CONVERSATION_ID = "gen_ai.conversation.id"
 ERROR_TYPE = "error.type"
 FALLBACK_EVENT = "jv_session.store.fallback"
 CONFLICT_EVENT = "jv_session.store.conflict"
+CONFLICT_FIELDS = "jv_session.conflict.fields"
 
 # Local Redis answers in a fraction of a millisecond, which the conventions' buckets hide.
 BUCKETS = [

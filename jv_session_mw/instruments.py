@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from opentelemetry.metrics import Meter
 
-from jv_session_mw.attributes import BACKEND, BUCKETS, ERROR_TYPE, FALLBACK_REASON, OPERATION
+from jv_session_mw.attributes import (
+    BACKEND,
+    BUCKETS,
+    ERROR_TYPE,
+    FALLBACK_REASON,
+    OPERATION,
+    RESULT,
+)
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -36,7 +43,7 @@ class Instruments:
         key = (operation, result, error)
         attributes = self._attributes.get(key)
         if attributes is None:
-            labels = {BACKEND: self._backend, OPERATION: operation, "jv_session.result": result}
+            labels = {BACKEND: self._backend, OPERATION: operation, RESULT: result}
             attributes = labels | {ERROR_TYPE: error} if error else labels
             self._attributes[key] = attributes
         self._duration.record(seconds, attributes)

@@ -11,12 +11,13 @@ from opentelemetry.trace import Span, StatusCode
 from jv_session_mw.attributes import (
     CANCELLED,
     CONFLICT_EVENT,
+    CONFLICT_FIELDS,
     ERROR_TYPE,
     FALLBACK,
     FALLBACK_EVENT,
     FALLBACK_REASON,
-    RESULT,
     SERVED_BY,
+    SPAN_RESULT,
     TTL,
     VERSION,
 )
@@ -128,7 +129,7 @@ class ObservedCall(StoreCall):
     def conflicted(self, fields: int) -> None:
         self._instruments.conflicted(fields)
         if self.recorded is not None:
-            self.recorded.add_event(CONFLICT_EVENT, {"jv_session.conflict.fields": fields})
+            self.recorded.add_event(CONFLICT_EVENT, {CONFLICT_FIELDS: fields})
 
     def _end(self, current: Current, kind: type[BaseException] | None, failure: str) -> None:
         if current.token is not None:
@@ -139,7 +140,7 @@ class ObservedCall(StoreCall):
 
     def _conclude(self, span: Span, kind: type[BaseException] | None, failure: str) -> None:
         if self.result:
-            span.set_attribute(RESULT.format(operation=self._operation), self.result)
+            span.set_attribute(SPAN_RESULT.format(operation=self._operation), self.result)
         if kind is not None and issubclass(kind, Exception):
             span.set_attribute(ERROR_TYPE, failure)
             span.set_status(StatusCode.ERROR)  # no message: it may hold keys
