@@ -26,7 +26,7 @@ class PlainView:
         }
         if snapshot.messages:
             value[self._messages_key] = [
-                self._codec.decode(data, f"message {seq}") for seq, data in snapshot.messages
+                self._codec.decode(data, f"message {number}") for number, data in snapshot.messages
             ]
         return value
 

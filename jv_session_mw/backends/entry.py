@@ -122,10 +122,10 @@ def conflicts(entry: Entry, changes: Changes) -> list[str]:
     for name, base in changes.removed.items():
         if fields.get(name, base) != base:
             found.append(name)
-    for seq, put in changes.replaced.items():
-        at = _place_of(entry, seq)
+    for number, put in changes.replaced.items():
+        at = _place_of(entry, number)
         if _collides(None if at < 0 else entry.messages[at], put):
-            found.append(f"messages#{seq}")
+            found.append(f"messages#{number}")
     return found
 
 
@@ -147,7 +147,9 @@ def lay_base(entry: Entry, changes: Changes) -> int:
     """
     fields, replaced = changes.fields, changes.replaced
     entry.fields = {name: put.base for name, put in fields.items() if put.base is not None}
-    messages = sorted((at, put.base) for at, put in replaced.items() if put.base is not None)
+    messages = sorted(
+        (number, put.base) for number, put in replaced.items() if put.base is not None
+    )
     entry.numbers = [number for number, _ in messages]
     entry.messages = [message for _, message in messages]
     parts = [ITEM_OVERHEAD_BYTES + len(name) + len(data) for name, data in entry.fields.items()]
