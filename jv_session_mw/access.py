@@ -1,4 +1,4 @@
-"""From whatever a framework hands to a handler to the request's conversation."""
+"""Where the conversation of a request is put, and how a handler gets it."""
 
 from collections.abc import MutableMapping
 from typing import Any, Protocol, cast
@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import ConversationNotInstalled
 
-# The state may be one for all requests, as under asgi-lifespan; the scope is of one request.
+# Requests may share one state, as under asgi-lifespan, but never their scope.
 SCOPE_KEY = "jv_session_mw.conversation"
 STATE_KEY = "conversation"
 

@@ -1,4 +1,4 @@
-"""What an argument must be, refused with the name of the argument and what to give instead."""
+"""Checks of arguments: each raises `ConfigurationError`, which says what to give instead."""
 
 from jv_session_mw.errors import ConfigurationError
 
@@ -16,6 +16,7 @@ def require_seconds(name: str, value: object) -> None:
 
 
 def require_whole(name: str, value: object, *, least: int = 1, most: int = MOST) -> None:
+    """Refuse what is not an integer in these bounds; True and False are not."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigurationError(f"{name}={value!r}: give a whole number from {least} to {most}")
 

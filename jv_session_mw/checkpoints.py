@@ -1,4 +1,4 @@
-"""What a long stream has by now, stored again and again before its end."""
+"""What a long stream has written so far, stored at intervals before it ends."""
 
 import asyncio
 import logging
@@ -13,11 +13,11 @@ logger = logging.getLogger("jv_session_mw")
 
 
 class Checkpoints:
-    """Commits *conversation* every so many seconds, so that even a SIGKILL loses no more than that.
+    """Commits *conversation* at intervals of *every* seconds: a SIGKILL loses no more than one.
 
-    It goes by a timer rather than by what is sent: a model may be silent for a minute with half of
-    an answer written. The stream does not wait for it. What a checkpoint cannot store is left to
-    the gate at the end, which tells of it.
+    A timer starts it rather than what is sent, because a model may be silent for a minute with
+    half of an answer written. The stream does not wait for it. What a checkpoint cannot store is
+    left to the gate at the end, which reports it.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Checkpoints:
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(every, self.commit_now)
 
     def end(self) -> None:
-        """Begin no more of them; one that is under way comes to its end."""
+        """Begin no more checkpoints; one that is under way comes to its end."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def commit_now(self) -> None:
-        """Commit without waiting for the time to come."""
+        """Commit without waiting for the timer."""
         if self._timer is None:
             return
         self._timer.cancel()

@@ -24,8 +24,8 @@ DRAIN_EVERY = 0.5
 class Policy(Struct, frozen=True, kw_only=True):
     """What all exchanges of one middleware have in common.
 
-    The store work that it does by itself has *deadline* seconds. Every *checkpoint_seconds* a
-    stream is committed as far as it has come; 0 is never.
+    What the middleware does by itself for one request has *deadline* seconds of store time. Every
+    *checkpoint_seconds* what a stream has written so far is committed; 0 means never.
     """
 
     tokens: Tokens
@@ -36,10 +36,10 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Exchange(Struct, eq=False):
-    """One request and its response, or one WebSocket, and the conversation that it has.
+    """One request and its response, or one WebSocket, with its conversation.
 
-    It keeps its own reference to the conversation: the scope belongs to the app, which may put
-    anything there. *presented* is what the client came with, *deadline* what is left of its time.
+    It keeps its own reference to the conversation, since the app may put anything into the scope.
+    *presented* is what the client came with, *deadline* the store time that it has left.
     """
 
     policy: Policy
@@ -54,7 +54,7 @@ class Exchange(Struct, eq=False):
     __repr__ = object.__repr__  # a token has no place in a log
 
     def begin_checkpoints(self) -> None:
-        """Commit again and again, from now on until `end_checkpoints()`, if that is wanted."""
+        """Commit at intervals until `end_checkpoints()`, if the policy or a shutdown wants it."""
         self.end_checkpoints()
         policy = self.policy
         every = DRAIN_EVERY if policy.inflight.is_draining else policy.checkpoint_seconds
@@ -64,7 +64,7 @@ class Exchange(Struct, eq=False):
             )
 
     def begin_draining(self) -> None:
-        """Commit what the client has seen the beginning of now, and then again and again."""
+        """Commit now and then at intervals, if the client has seen the beginning of the answer."""
         if self.started:
             self.begin_checkpoints()
             if self._checkpoints is not None:
@@ -77,16 +77,16 @@ class Exchange(Struct, eq=False):
 
     @property
     def has_news(self) -> bool:
-        """Whether the token of the client leads nowhere by now."""
+        """Whether the client's token leads nowhere any more."""
         return self.conversation.deleted or self._has_moved()
 
     @property
     def would_lose_client(self) -> bool:
-        """Whether it would keep such a token, as nothing has been sent that replaces it."""
+        """Whether the client would keep a token that leads nowhere, since nothing replaced it."""
         return self.presented.id is not None and not self.started and self._has_moved()
 
     def _has_moved(self) -> bool:
-        """Say whether what is stored is not under the id that the client came with."""
+        """Say whether it is stored under another id than the one the client came with."""
         conversation = self.conversation
         return bool(conversation.version) and conversation.channel.id != self.presented.id
 
@@ -96,13 +96,13 @@ class Exchange(Struct, eq=False):
         return self.conversation.was_used
 
     def with_token(self, message: Message) -> Message:
-        """Return the message that opens the response, with the headers that carry the token.
+        """Return a copy of the message that opens the response, with the token's headers.
 
-        A new message: the app's own may be a constant that it sends to every client.
+        A copy, because the app's own may be a constant that it sends to every client.
         """
         tokens, presented = self.policy.tokens, self.presented
         if self.conversation.gone:
-            headers = []  # the client may have the token of what came after it by now
+            headers = []  # another request may have given the client a newer token already
         elif self.conversation.deleted:
             headers = tokens.revoke() if presented.id is not None else []
         else:
@@ -118,9 +118,9 @@ class Exchange(Struct, eq=False):
         return _with(message, *headers, tokens.vary)
 
     def varying(self, message: Message) -> Message:
-        """Return the message that opens the response, saying what a shared cache must know it by.
+        """Return the message that opens the response, with `Vary` if it may be personal.
 
-        An answer that may depend on the conversation is for nobody else. Source: RFC 9110, "Vary".
+        A shared cache must not give it to anybody else. Source: RFC 9110, "Vary".
         """
         if self.is_personal:
             return _with(message, self.policy.tokens.vary)
@@ -137,7 +137,7 @@ class Exchange(Struct, eq=False):
             raise
 
     async def finish(self) -> None:
-        """The last gate: whatever is still unsaved, shielded from cancellation, bounded in time."""
+        """Commit whatever is still unsaved: the last gate, shielded from cancellation, bounded."""
         if self._wind_up():
             await self._save_rest()
 
@@ -151,8 +151,8 @@ class Exchange(Struct, eq=False):
     async def _save_rest(self) -> None:
         """Commit in a task that nobody cancels.
 
-        Waiting for it is shielded twice: from anyio's scopes here, and from a server that cancels
-        again by the store's own shutdown, which waits for the task.
+        The wait is shielded from anyio's scopes. A server that cancels a second time ends the
+        wait, but not the task: the store's shutdown waits for that.
         """
         if self._forgoes_rest():
             self.conversation.discard()
@@ -162,7 +162,7 @@ class Exchange(Struct, eq=False):
             await asyncio.wait({last}, timeout=FINAL_COMMIT_SECONDS)
 
     def _forgoes_rest(self) -> bool:
-        """Whether what is not saved yet is dropped, since nobody could ever ask for it."""
+        """Say whether what is unsaved is to be dropped, since nobody could ever ask for it."""
         return False
 
     async def _commit_last(self) -> None:
@@ -172,7 +172,7 @@ class Exchange(Struct, eq=False):
         except ConversationGone:
             return
         except SessionError as error:
-            # The response is over, so nobody can be told; a log is what remains.
+            # The response is over: nobody can be told, so it is logged.
             logger.error("the end of a turn was not stored: %s", error, exc_info=error)
 
 

@@ -1,4 +1,4 @@
-"""One exchange, and the moments at which it commits."""
+"""The gates: the moments at which an HTTP exchange or a WebSocket commits."""
 
 import logging
 from asyncio import CancelledError
@@ -18,8 +18,8 @@ logger = logging.getLogger("jv_session_mw")
 class HttpExchange(Exchange, eq=False):
     """Commits before the response starts, before its last byte, and after the app has ended.
 
-    The start of a response of known length is held back until its first body message, as servers
-    may do anyway. If that message is also the last, one look for changes serves both gates.
+    The start of a response of known length is held back until its first body message, as ASGI
+    lets servers do. If that message is also the last, one look for changes serves both gates.
     Source: ASGI specification, HTTP, "Response Start".
     """
 
@@ -37,7 +37,7 @@ class HttpExchange(Exchange, eq=False):
 
     async def _send_after_commit(self, message: Message) -> None:
         if self.failure is not None:
-            return  # refused already: the app's own answer is not true any more
+            return  # refused already: what the app still says is no longer true
         if message["type"] == "http.response.start":
             self._start = message = readable(message)
             self._streams = is_stream(message)
@@ -48,7 +48,7 @@ class HttpExchange(Exchange, eq=False):
         start, last = self._start, is_last(message, self._expects_trailers) and not self._ended
         if start is not None:
             if not last and (self._expects_trailers or not is_whole(start, message)):
-                # Of a known length, but not all at once. A file is so too, and changes nothing.
+                # It has a known length, but comes in pieces. So does a file, which changes nothing.
                 self._streams = self.conversation.was_used
             await self._begin(start)
         elif last:
@@ -61,20 +61,20 @@ class HttpExchange(Exchange, eq=False):
 
     @property
     def is_personal(self) -> bool:
-        return self._streams or self.conversation.was_used  # what streams may look at it yet
+        return self._streams or self.conversation.was_used  # a stream may still use it
 
     async def send_refusal(self, message: Message) -> None:
-        """Send what is answered in place of the app, with the token if that is a new one."""
+        """Send an answer in place of the app's, with the token if the client needs a new one."""
         if message["type"] == "http.response.start" and self.has_news:
             message = self.with_token(message)
         await self.forward(message)
 
     def break_off(self, error: BaseException) -> None:
-        """The app has raised or was cancelled. Before the response, nothing was promised.
+        """Drop what an app changed that was cut off before its response: nothing was promised.
 
-        A start that is held back was meant to go out, unless the app has failed after it: its
-        client is told of that. A commit that was under way may be stored already: the last gate
-        finds out.
+        A start that is held back counts as sent when the app was cancelled, not when it failed:
+        then the client hears of the failure. A commit under way may be stored already, and is left
+        for the last gate to find out.
         """
         has_failed = isinstance(error, Exception)
         promised = self.started or (self._start is not None and not has_failed)
@@ -85,14 +85,14 @@ class HttpExchange(Exchange, eq=False):
     async def finish(self) -> None:
         try:
             if self._start is not None:  # the app has ended without a body
-                with suppress(SessionError):  # which is the failure of this exchange
+                with suppress(SessionError):  # it is kept as `failure`, and answered later
                     await self._begin(self._start)
         finally:
             if self._wind_up():
                 await self._save_rest()
 
     def begin_checkpoints(self) -> None:
-        if self._token_is_out:  # what nobody could ask for is dropped at the end
+        if self._token_is_out:  # without its token nobody could ask for what is stored
             super().begin_checkpoints()
 
     def _forgoes_rest(self) -> bool:
@@ -119,7 +119,7 @@ class HttpExchange(Exchange, eq=False):
                 self.failure = error
                 raise
             except CancelledError:
-                self._start = start  # who goes on all the same sends it with the body
+                self._start = start  # an app that goes on all the same sends it with the body
                 raise
         self.started = True
         self._token_is_out = self._needs_token(start["status"])
@@ -151,16 +151,16 @@ class HttpExchange(Exchange, eq=False):
             return False
         # A body of unknown length is still to be written, and may change the conversation. So may
         # a background task, if the handler took the conversation and has not looked at it yet.
-        # Who only read it for a finished answer gets no token.
+        # If the handler has only read it, and the answer is complete, no token is needed.
         return self._streams or (conversation.handed_out and not conversation.was_looked_at)
 
 
 class SocketExchange(Exchange, eq=False, kw_only=True):
     """Commits before each `receive()`, before it is closed or denied, and at the end.
 
-    A message begins a turn. Each has a deadline of its own: a socket may be open for hours. What a
-    turn's commit raises, also `ConversationGone`, comes out of the `receive()` that ends it: later
-    turns would be lost too.
+    A message begins a turn. Each turn has a deadline of its own, as a socket may be open for
+    hours. What its commit raises comes out of the `receive()` that ends it, `ConversationGone`
+    included, since later turns would be lost too.
     """
 
     take: Receive
@@ -194,12 +194,12 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         return message
 
     def _forgoes_rest(self) -> bool:
-        # Refused before its token went out: nobody could ask for it.
+        # Not accepted, so no token has gone out: nobody could ask for it.
         conversation = self.conversation
         return not (self.started or conversation.known or conversation.asked_for_id)
 
     async def _end_turn(self) -> None:
-        """Commit, unless what there is was refused before and the app was told."""
+        """Commit, unless this turn was refused before: the app has been told."""
         if self._refused or self._forgoes_rest():
             return
         self.deadline = Deadline(self.policy.deadline)
@@ -210,6 +210,6 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
             raise
         if not self._in_turn:
             return
-        self._in_turn = False  # only now: who is cancelled meanwhile may come again
+        self._in_turn = False  # only now: a cancelled `receive()` may be called again
         if not self.conversation.is_fresh():
             await self.conversation.refresh_ttl(self.deadline)

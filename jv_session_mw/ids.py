@@ -20,7 +20,7 @@ REMEMBERED_TOKENS: Final = 4096
 
 
 class Identity(NamedTuple):
-    """A verified id; `stale` when its token should be replaced by one of the newest key."""
+    """A verified id; it is `stale` when an older key than the newest signed its token."""
 
     id: str
     stale: bool
@@ -49,8 +49,8 @@ class TokenSigner:
     key, never verifies. A token is refused when it is older than *max_age* seconds (None: the
     store alone decides) or when it comes from further in the future than two clocks may differ.
 
-    The signatures that held last are remembered, since a client sends the same token with every
-    turn; the age is looked at each time.
+    Signatures that verified lately are remembered, since a client sends the same token with every
+    turn; the age is checked each time.
     """
 
     __slots__ = ("_clock", "_newest", "_oldest", "_rotates", "_signer", "_unsign")
@@ -91,7 +91,7 @@ class TokenSigner:
 
     def _unsigned(self, token: str) -> tuple[Identity, float]:
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise BadData("no token that was issued here is as long, or in other letters")
+            raise BadData("too long, or not ASCII: it was not issued here")
         id, issued = self._signer.unsign(token, return_timestamp=True)
         stale = self._rotates and not self._newest.validate(token)
         return Identity(unquote(id.decode(), errors="surrogatepass"), stale), issued.timestamp()

@@ -27,10 +27,7 @@ class UnderWay(Protocol):
 
 
 class InFlight:
-    """The tasks and the exchanges under way for one store.
-
-    `is_draining` from the first SIGTERM on.
-    """
+    """The tasks and exchanges under way for one store; `is_draining` from the first SIGTERM on."""
 
     __slots__ = ("__weakref__", "_begun", "_ended", "_exchanges", "_tasks", "is_draining")
 
@@ -66,7 +63,7 @@ class InFlight:
         return task.result()
 
     def begin(self, exchange: UnderWay) -> None:
-        """Let `drain` wait for the `end` of an exchange whose last commit may still come."""
+        """Note an exchange that may still commit: `drain` waits until its `end`."""
         self._exchanges[exchange] = asyncio.get_running_loop()
         if self._begun % EXCHANGES_BETWEEN_LISTENINGS == 0:
             hear_of_termination(self)
@@ -80,8 +77,8 @@ class InFlight:
     async def drain(self, seconds: float) -> None:
         """Wait until all that is under way in this event loop has ended, *seconds* at most.
 
-        A server that has cancelled its requests shuts down before they have noticed: they are
-        waited for as much as the commits that they start then.
+        A server that has cancelled its requests may shut down before they notice. So this waits
+        for the exchanges as well as for the commits that they start then.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds

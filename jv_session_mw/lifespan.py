@@ -1,4 +1,4 @@
-"""The life of the process: start with the store, end after the last commit."""
+"""The ASGI lifespan: the store opens before the app starts, and closes after the last commit."""
 
 import logging
 from typing import Any, Protocol
@@ -24,8 +24,8 @@ class Opened(Protocol):
 class Lifespan:
     """Wraps the lifespan of *app*: store and tracker open before its startup, close after its end.
 
-    The app may use them in its own startup and shutdown. An app that does not speak lifespan
-    (Django raises, others return at once) is answered for: a server would wait for it.
+    The app may use them in its own startup and shutdown. For an app that does not speak lifespan
+    (Django raises, others return at once) this answers, as the server would wait for an answer.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Lifespan:
 
         async def send_last(message: Message) -> None:
             if message["type"] in LAST:
-                await self._store.close()  # which waits for commits that the tracker is told of
+                await self._store.close()  # first: it waits for commits that the tracker hears of
                 if self._tracker is not None:
                     await self._tracker.close()
             await send(message)

@@ -21,7 +21,7 @@ from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.tokens import Tokens
 
-if TYPE_CHECKING:  # who has no tracker does not pay for its import
+if TYPE_CHECKING:  # an app without a tracker does not pay for its import
     from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
     from jv_session_mw.tracking.tracker import SessionTracker
 
@@ -29,17 +29,17 @@ logger = logging.getLogger("jv_session_mw")
 
 
 class ConversationMiddleware:
-    """Gives every request its conversation, and saves what the handler made of it.
+    """Gives every request its conversation, and saves what the handler changed in it.
 
     *store* defaults to the process's store from the environment, *secret_keys* (newest first) to
     `JV_SESSION_SECRET_KEYS`, *resolvers* to the header `X-Conversation-ID` and then the cookie
-    `__Host-conversation`. *owner* names the principal of a scope; an owner's conversation is
-    under a key that contains the owner. `secure=False` is for development without HTTPS.
-    `load="lazy"` waits for `await conversation.load()`. Requests whose path begins with one of
-    *exclude* (whole segments), and OPTIONS, never touch the store. *commit_on_error* keeps what
-    was changed before an unhandled exception or a status of 500 and above. Every
-    *checkpoint_seconds* the answer of a stream that is under way is stored as far as it has come.
-    A *tracker* follows what is committed, as *track* says; it is opened and closed with the store.
+    `__Host-conversation`. *owner* returns the principal that a scope belongs to; the owner becomes
+    part of the key. `secure=False` is for development without HTTPS. `load="lazy"` waits for
+    `await conversation.load()`. Requests whose path begins with one of *exclude* (whole segments),
+    and OPTIONS, never touch the store. *commit_on_error* keeps what was changed before an
+    unhandled exception or a status of 500 and above. While an answer is streamed, what has been
+    written so far is stored every *checkpoint_seconds*. A *tracker* is told of every commit, as
+    *track* says; it is opened and closed with the store.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -70,8 +70,8 @@ class ConversationMiddleware:
             self.store = store if store is not None else get_conversation_store()
             tokens = _tokens(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
-            # Starlette makes its middleware in the lifespan, where uvicorn takes an exception for
-            # an app without one and serves on. This line is then all that is seen at start.
+            # Starlette makes its middleware in the lifespan. An exception there tells uvicorn that
+            # the app has no lifespan, and it goes on: this line is then all that is seen at start.
             logger.critical("the conversation middleware cannot start: %s", error)
             raise
         self.app = app
@@ -100,7 +100,7 @@ class ConversationMiddleware:
     def _concerns(self, scope: Scope) -> bool:
         if scope["type"] not in ("http", "websocket") or scope.get("method") == "OPTIONS":
             return False
-        if SCOPE_KEY in scope:  # another one of these, further out, has given it already
+        if SCOPE_KEY in scope:  # another ConversationMiddleware, further out, has put it there
             return False
         if not self._exclude:
             return True

@@ -1,4 +1,4 @@
-"""The answers that the middleware gives in place of the app: short, typed, without a secret."""
+"""The answers that the middleware gives in place of the app, which show no secret."""
 
 import logging
 import math
@@ -21,12 +21,12 @@ INTERNAL_ERROR = 1011
 
 
 def is_refusal(error: SessionError) -> bool:
-    """Whether the middleware answers the client itself; any other error is raised to the app."""
+    """Say whether the middleware answers *error* itself; any other is raised."""
     return isinstance(error, (StoreUnavailable, ConversationConflict, UnreadableConversation))
 
 
 def refusal_in(error: BaseException) -> SessionError | None:
-    """Return what of *error* the client is told: also what a task group has raised alone."""
+    """Return the error to tell the client of, else None; a group of one counts as that one."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         return refusal_in(group.exceptions[0]) if len(group.exceptions) == 1 else None
@@ -45,7 +45,7 @@ async def refuse(error: SessionError, scope: Scope, send: Send) -> None:
 
 
 def can_deny(scope: Scope) -> bool:
-    """Whether the handshake of a WebSocket can be answered with a response of HTTP."""
+    """Say whether the handshake of a WebSocket can be answered with an HTTP response."""
     return "websocket.http.response" in (scope.get("extensions") or ())
 
 

@@ -21,16 +21,16 @@ class Resolver(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which it carries it; part of the salt of the first cookie's tokens."""
+        """The name of the header or cookie; that of the first cookie salts the signatures."""
         ...
 
     @property
     def vary(self) -> bytes:
-        """The request header that carries it, for `Vary`."""
+        """The name of the request header, for `Vary`."""
         ...
 
     def candidates(self, values: list[bytes]) -> Sequence[str]:
-        """Return the distinct tokens in the values of that header. No value makes it raise."""
+        """Return the distinct tokens in the values of that header; never raises."""
         ...
 
     def issue(self, token: str) -> tuple[bytes, bytes]:
@@ -38,11 +38,11 @@ class Resolver(Protocol):
         ...
 
     def revoke(self) -> tuple[bytes, bytes] | None:
-        """Return the response header that makes the client forget its token, if there is one."""
+        """Return the response header that makes the client forget its token, None if none can."""
         ...
 
     def without_tls(self) -> "Resolver":
-        """Return the one to use where there is no HTTPS."""
+        """Return the resolver to use where there is no HTTPS."""
         ...
 
 
@@ -83,9 +83,9 @@ class Cookie:
         self._remembered = lru_cache(REMEMBERED_HEADERS)(self._tokens_in)
 
     def candidates(self, values: list[bytes]) -> Sequence[str]:
-        """Parse only the one cookie, in linear time; the standard parser is quadratic.
+        """Parse this one cookie in linear time, where the standard parser is quadratic.
 
-        A Cookie header beyond 16 KiB is not looked at.
+        A Cookie header of more than 16 KiB is ignored.
         """
         header = b";".join(values)
         if len(header) <= REMEMBERED_BYTES:  # a client sends the same one with every turn

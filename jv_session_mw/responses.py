@@ -1,4 +1,4 @@
-"""What the messages of a response say of it. Source: ASGI specification, HTTP."""
+"""What the ASGI messages of a response say about it. Source: ASGI specification, HTTP."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ CONTENT_LENGTH: Final = b"content-length"
 def readable(start: Message) -> Message:
     """Return *start* with headers that can be read more than once: an app may give any iterable.
 
-    The start of a response, or what accepts a WebSocket.
+    *start* opens a response, or accepts a WebSocket.
     """
     headers = start.get("headers", ())
     if isinstance(headers, (list, tuple)):

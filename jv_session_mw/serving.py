@@ -26,7 +26,7 @@ from jv_session_mw.store import ConversationStore
 class Serving:
     """Runs an app with the conversation of each request, under one policy.
 
-    *owner* names the principal of a scope. *lazy* leaves the load to the handler.
+    *owner* returns the principal of a scope. *lazy* leaves the load to the handler.
     """
 
     __slots__ = ("_app", "_follower", "_lazy", "_owner", "_policy", "_store")
@@ -120,21 +120,21 @@ class Serving:
 
 
 async def _answer_for_app(exchange: HttpExchange, scope: Scope) -> None:
-    """Hand out the new token of a client whose app has failed: its old one leads nowhere."""
+    """Send 500 with the new token when the app has failed and the old token leads nowhere."""
     if exchange.would_lose_client:
-        with suppress(OSError):  # the client has gone: its server shall hear of the app
+        with suppress(OSError):  # the client is gone; the app's own error matters more
             await answer_for_app(scope, exchange.send_refusal)
 
 
 async def _deny_for_app(exchange: SocketExchange, scope: Scope) -> None:
-    """Hand out the new token of such a client where a handshake can be answered with one."""
+    """Do the same for a WebSocket whose handshake can be answered with a response."""
     if exchange.would_lose_client and not exchange.closed and can_deny(scope):
         with suppress(OSError):
             await answer_for_app(scope, exchange.send)
 
 
 async def _fail(exchange: HttpExchange, failure: SessionError, scope: Scope) -> None:
-    """Answer for a turn that could not be stored, or break the response off."""
+    """Answer for a turn that could not be stored, or break off the response that has begun."""
     if exchange.started or not is_refusal(failure):
         raise failure
     await refuse(failure, scope, exchange.send_refusal)

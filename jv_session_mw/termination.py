@@ -11,10 +11,10 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class Hearer(Protocol):
-    """Who wants to know that the process is asked to end."""
+    """Something that wants to know that the process is asked to end."""
 
     def terminating(self) -> None:
-        """Take note, at once, wherever the main thread is just now."""
+        """Take note. It runs in a signal handler: anything may be half done, so be quick."""
         ...
 
 
@@ -22,9 +22,9 @@ _hearers: weakref.WeakSet[Hearer] = weakref.WeakSet()
 
 
 class Relay:
-    """Tells the hearers, then whoever handled the signal when this was installed.
+    """Tells the hearers, then calls the handler that it replaced.
 
-    Each knows the one before it, since a handler that came between two may call the older one.
+    Several may be installed one after another, so each keeps the handler that it replaced itself.
     """
 
     def __init__(self, before: Handler) -> None:
@@ -40,8 +40,8 @@ def hear_of_termination(hearer: Hearer) -> None:
     """Let *hearer* know of each SIGTERM, for as long as it lives.
 
     Some servers wait for open streams until they are killed, and tell the app nothing. The handler
-    that the server has installed still does its work; where there is none the process ends by
-    default, and nothing is changed. A server may install its own at any time: call this again.
+    that the server has installed is called too. Where there is none, the signal ends the process,
+    and this changes nothing. A server may install its handler later: call this again.
     """
     _hearers.add(hearer)
     if threading.current_thread() is not threading.main_thread():

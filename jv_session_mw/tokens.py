@@ -1,4 +1,4 @@
-"""From a request to the id it may use, and from an id to the headers that hand it out."""
+"""The id that a request may use, and the headers that hand an id to the client."""
 
 from collections.abc import Sequence
 from typing import Final, cast
@@ -11,7 +11,10 @@ RawHeaders = Sequence[Sequence[bytes]]
 
 
 class Presented:
-    """The verified id of a request: how it came, and whether its token should be replaced."""
+    """The verified id of a request, the resolver it came *by*, and whether its token is *stale*.
+
+    All is empty when the request had no token that verifies.
+    """
 
     __slots__ = ("by", "id", "stale", "token")
 
@@ -36,7 +39,7 @@ class Tokens:
     """The resolvers in their order, and the signer that all of them share.
 
     The first resolver with a token that verifies wins. Two different valid tokens in one place
-    are nobody's: they are answered with a new conversation, never merged.
+    count as none: nobody can tell which one is meant, so a new conversation begins.
     """
 
     def __init__(self, signer: TokenSigner, resolvers: Sequence[Resolver]) -> None:
@@ -45,9 +48,9 @@ class Tokens:
         self.vary = (b"vary", b", ".join(resolver.vary for resolver in resolvers))
 
     def read(self, headers: RawHeaders) -> Presented:
-        """Return what verifies. Nothing that a client sends makes this raise."""
+        """Return the first token that verifies. Nothing that a client sends makes this raise."""
         by_name = dict(cast("Sequence[tuple[bytes, bytes]]", headers))
-        # As servers send them: each once and in lower case, which ASGI does not require.
+        # Servers send each header once and in lower case, but ASGI does not require it.
         usual = len(by_name) == len(headers) and b"".join(by_name).islower()
         for carrier, resolver in self._resolvers:
             if usual and carrier not in by_name:
@@ -66,10 +69,10 @@ class Tokens:
         return NOTHING
 
     def issue(self, id: str, presented: Presented) -> list[tuple[bytes, bytes]]:
-        """Return the headers with which the client learns *id*, [] when it knows it.
+        """Return the headers from which the client learns *id*; none when it knows it.
 
-        A new token goes out wherever the request could have carried one, a re-signed one only
-        where it came from. A client that uses the header finds it in every answer.
+        A new token goes out by every resolver, a re-signed one only by the resolver that it came
+        by. A client that sends the header gets it back in every response.
         """
         if presented.id != id:
             token = self._signer.sign(id)
@@ -83,7 +86,7 @@ class Tokens:
         return []
 
     def revoke(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers with which the client forgets its token."""
+        """Return the headers that make the client forget its token."""
         headers = (resolver.revoke() for _, resolver in self._resolvers)
         return [header for header in headers if header is not None]
 
