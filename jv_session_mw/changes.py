@@ -17,9 +17,10 @@ class Snapshot(Struct, frozen=True, gc=False):
 
     `version` 0 means that nothing is stored; `deleted` that a tombstone stands there. `birth` tells
     this conversation from a later one under the same key. Of `total` stored messages only the last
-    few are here. `ttl_ms` is what remains. `fallback` is empty, or the reason why a stand-in
-    answered. `commit_id` is that of the last commit, empty if it is not known, and `first_seq` the
-    number of its first message: whoever has lost the reply of a commit finds it here.
+    few are here. `ttl_ms` is what remains. `fallback` is empty, or the reason why memory answered
+    in place of the store. `commit_id` is that of the last commit, empty if it is not known, and
+    `first_seq` the number of its first message: they tell whether a commit without a reply was
+    stored.
     """
 
     version: int = 0
@@ -46,9 +47,9 @@ class Changes(Struct, gc=False):
     """What a commit sends.
 
     `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
-    any other only updates the one of that `birth` (empty: whichever), if it still exists.
-    `cleared` drops every message up to and including that sequence number. `revive` may create
-    the conversation where a tombstone stands.
+    any other only updates one that still exists, with this `birth` (empty: any). `cleared` drops
+    every message up to and including that sequence number. `revive` may create the conversation
+    where a tombstone stands.
     """
 
     commit_id: str
@@ -66,7 +67,7 @@ class Changes(Struct, gc=False):
         return not (self.appended or self.fields or self.removed or self.revive or self.edits_log())
 
     def edits_log(self) -> bool:
-        """Whether more is done to the log than to append to it."""
+        """Say whether messages are replaced, dropped or cleared, rather than only appended."""
         return bool(self.replaced or self.dropped or self.cleared)
 
 
@@ -96,7 +97,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
     `first_seq` is the sequence number of the first appended message; the others follow it.
     `conflicts` names the fields and messages whose stored value was not the one that the change
-    rested on. `birth` is that of the conversation which was written.
+    rested on. `birth` is that of the conversation that was written.
     """
 
     status: Literal["committed", "conflict", "gone"]
@@ -113,9 +114,9 @@ class Outcome(Struct, frozen=True, gc=False):
 class Condition(Struct, frozen=True, gc=False):
     """How a backend is.
 
-    `degraded` while memory stands in for what does not answer; `in_memory` is how many
-    conversations this process holds. `to_replay` of them wait to be applied to the store, and
-    `replay_conflicts` changes could not be applied as they were.
+    `degraded` while memory stands in for the store; `in_memory` is how many conversations this
+    process holds. Of these, `to_replay` wait to be applied to the store. `replay_conflicts` counts
+    the changes that could not be applied as they were.
     """
 
     degraded: bool = False

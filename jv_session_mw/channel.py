@@ -1,4 +1,4 @@
-"""One conversation's line to the backend: its key, its spans and its deadline."""
+"""One conversation's way to the backend: its key, and a span around each call."""
 
 from msgspec import Struct
 from opentelemetry.context import Context
@@ -18,8 +18,8 @@ WHOLE_LOG = 0
 class Channel(Struct, frozen=True):
     """Makes each store call of one conversation one span under the request's own span.
 
-    *parent* is the context at the request's entry: a save may run in another task than the load,
-    or under a span that a generator left open, and still belongs beside it.
+    *parent* is the context in which the request came in: a save belongs beside the load, even if
+    it runs in another task, or under a span that a generator left open.
     """
 
     backend: Backend
@@ -32,7 +32,7 @@ class Channel(Struct, frozen=True):
     __repr__ = object.__repr__  # an id has no place in a log
 
     def name_request(self) -> None:
-        """Put the conversation's name in traces on the span that was current at the entry."""
+        """Put the hashed id on the request's own span, so that one query finds all turns."""
         self.telemetry.name_span(self.id, self.parent)
 
     async def load(self, window: int, deadline: Deadline) -> Snapshot:

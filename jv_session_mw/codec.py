@@ -1,8 +1,8 @@
 """Bytes <-> values, and the promise that a value comes back as it was.
 
 Every encoded value begins with a header that says how it was written: `j1;` is plain JSON, `t1;`
-is JSON in which the types that JSON lacks are tagged. Whatever begins otherwise was written by
-somebody else or by a newer version, and is refused rather than guessed at.
+is JSON in which the types that JSON lacks are tagged. What begins with anything else was written by
+another program or a newer version, and is refused.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +47,7 @@ class Codec(Protocol):
         ...
 
     def unchanged(self, value: object, data: bytes) -> bool:
-        """Say whether *value* surely still is what *data* holds. Cheap; in doubt, False."""
+        """Say whether *value* is certainly still what *data* holds. Cheap; False when unsure."""
         ...
 
     def claims(self, data: bytes) -> bool:
@@ -58,8 +58,8 @@ class Codec(Protocol):
 def encoded_anew(codec: Codec, value: object, stored: bytes, where: str) -> bytes:
     """Return the bytes to store for *value*: *stored* itself if that holds it already.
 
-    The bytes alone do not tell: a codec that encrypts writes others each time, and *stored* may be
-    by another encoder's rules.
+    Comparing bytes is not enough: a codec that encrypts writes different ones each time, and
+    *stored* may have been written by another version of the encoder.
     """
     if codec.unchanged(value, stored):
         return stored
@@ -75,8 +75,8 @@ class JsonCodec:
 
     Each encoded value is decoded again and compared, at the speed of C: NaN, sets, keys that are
     not strings and the like never compare equal. Only what fails that test is walked in Python,
-    either to tag datetimes, decimals, UUIDs, bytes and tuples, or to name the culprit. A dict of
-    texts alone needs no test.
+    either to tag datetimes, decimals, UUIDs, bytes and tuples, or to name the culprit. A dict that
+    holds only strings needs no test.
     """
 
     __slots__ = ()
@@ -142,13 +142,13 @@ class JsonCodec:
 
 
 def _is_of_texts(value: object) -> bool:
-    """Say whether *value* is a dict of nothing but texts, as most messages are.
+    """Say whether *value* is a dict of nothing but strings, as most messages are.
 
-    Whatever text can be encoded comes back as it was.
+    A string that can be encoded comes back as it was.
     """
     if type(value) is not dict:
         return False
-    # Of a copy, since a thread of the app may be at it.
+    # A copy, since a thread of the app may be changing it.
     for name, part in cast("dict[object, object]", value).copy().items():
         if type(name) is not str or type(part) is not str:
             return False

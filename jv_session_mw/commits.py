@@ -1,4 +1,4 @@
-"""One commit at a time for one conversation, asked again when its outcome is unknown."""
+"""The commits of one conversation: one at a time, and sent again while the outcome is unknown."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger("jv_session_mw")
 
 
 class HasChannel(Protocol):
-    """Where to commit to. Asking a new conversation for it mints the id."""
+    """What has a channel to commit to; asking for it gives a new conversation its id."""
 
     @property
     def channel(self) -> Channel: ...
@@ -28,8 +28,8 @@ class Commits(Struct, eq=False):
 
     A commit that is cancelled while it waits leaves a delta of unknown outcome. The next commit
     sends it again under the same commit id, and a backend applies it once. Once `closed`, nothing
-    is committed any more; `gone` says that somebody else has ended the conversation. A *follower*
-    is told once of each commit that was stored.
+    is committed any more; `gone` says that somebody else has deleted the conversation, or that it
+    has expired. A *follower* is told once of each commit that was stored.
     """
 
     _copy: WorkingCopy[Any]
@@ -50,7 +50,11 @@ class Commits(Struct, eq=False):
         return self._lock
 
     async def run(self, to: HasChannel, deadline: Deadline, judge: Callable[[Delta], None]) -> None:
-        """Commit until nothing is left; *to* is asked for its channel only if there is anything."""
+        """Commit what has changed; *judge* raises for a delta that must not be stored.
+
+        After a delta of unknown outcome, what has changed since is committed too. *to* is asked for
+        its channel only if there is anything to commit.
+        """
         copy, lock = self._copy, self.lock
         await lock.acquire()
         try:
@@ -103,10 +107,10 @@ class Commits(Struct, eq=False):
 
 
 def strictly(delta: Delta) -> None:
-    """Refuse the whole delta when a value of it is refused."""
+    """Refuse the whole delta when one of its values is refused."""
     if delta.refused:
         raise delta.refused[0]
 
 
 def leniently(delta: Delta) -> None:
-    """Let what can be stored be stored."""
+    """Refuse nothing: what can be stored is stored."""

@@ -29,7 +29,7 @@ class Conversation(HeldConversation[S], Generic[S]):
 
     @property
     def id(self) -> str:
-        """The id inside. Asking a new conversation for it makes the client get its token."""
+        """The id, not the token that a client holds; asking for it lets the client get one."""
         self.asked_for_id = True
         return self.channel.id
 
@@ -52,7 +52,7 @@ class Conversation(HeldConversation[S], Generic[S]):
     def messages(self) -> Messages:
         """The last messages; raises `UnreadableConversation` when they cannot be read.
 
-        Assigning a list makes it the whole log, also in place of older messages.
+        Assigning a list replaces the whole log, older messages included.
         """
         if not self.is_loaded:
             self._require_loaded()
@@ -84,7 +84,7 @@ class Conversation(HeldConversation[S], Generic[S]):
 
     @property
     def degraded(self) -> bool:
-        """Whether memory stands in for the store, so that this may not outlive the process."""
+        """Whether memory stands in for the store, so that this may end with the process."""
         head = self._copy.head
         if not head.version and self.is_new:
             return self._terms.backend.condition().degraded
@@ -93,7 +93,7 @@ class Conversation(HeldConversation[S], Generic[S]):
     def reply(self, role: str = "assistant", **fields: Any) -> Reply:
         """Return a `Reply` that becomes one message of *role* with *fields*.
 
-        Raises `UnreadableConversation` now rather than when the stream is cut off.
+        Raises `UnreadableConversation` now, rather than when the reply ends.
         """
         self.asked_for_id = True
         _ = self.messages
@@ -119,7 +119,7 @@ class Conversation(HeldConversation[S], Generic[S]):
     async def reload(self) -> None:
         """Load again and forget what was not saved; raises `ConversationGone`.
 
-        State and messages handed out before are no longer looked at: take them anew.
+        State and messages that were handed out before are not saved any more: take them anew.
         """
         async with self._commits.lock:
             await self._load_anew()
@@ -130,7 +130,7 @@ class Conversation(HeldConversation[S], Generic[S]):
         With a tracker its session ends too, as the middleware's `track=` says.
         """
         commits = self._commits
-        await commits.settled()  # who gives up here has deleted nothing
+        await commits.settled()  # first: a caller that is cancelled here has deleted nothing
         commits.closed = True
         self._replies.clear()
         self._copy.discard()
@@ -165,7 +165,10 @@ class Conversation(HeldConversation[S], Generic[S]):
         await self._terms.inflight.see_through(self._move_to(new, owner))
 
     async def _move_to(self, new: Channel, owner: str | None) -> None:
-        """Go on in *new* from when all is there: whatever fails after that, its token goes out."""
+        """Move it to *new*, and go on there as soon as all is copied.
+
+        Whatever fails after that, the token of *new* goes out.
+        """
 
         def take() -> None:
             self._id, self._channel, self.owner, self.known = new.id, new, owner, False
@@ -192,10 +195,10 @@ class Conversation(HeldConversation[S], Generic[S]):
     async def resume(self, id: str) -> None:
         """Go on with another conversation of the same owner, as from a list of sessions.
 
-        What was changed so far is committed. Call it before the response starts, which carries the
-        token of the other one, and take `state` and `messages` anew afterwards. With a tracker, a
-        paused session becomes active, and what has expired in the store is brought back if
-        `TrackPolicy(snapshot=True)` has kept it.
+        What was changed so far is committed first. Call it before the response starts, which
+        carries the token of the other one, and take `state` and `messages` anew afterwards. With a
+        tracker, a paused session becomes active, and what has expired in the store is brought back
+        if `TrackPolicy(snapshot=True)` has kept it.
 
         Raises `ConversationGone` when there is nothing left, or no owner; `UnsupportedValue` for an
         id that no token or session can have; `SessionNotFound`, `InvalidTransition` for a session
@@ -208,6 +211,6 @@ class Conversation(HeldConversation[S], Generic[S]):
             channel, snapshot = await resume(self._terms, follower, id, self.owner, self._parent)
             self._copy.rebase(snapshot)
             self._replies.clear()
-            self._commits.reopen()  # the one that is left may have been deleted
+            self._commits.reopen()  # the conversation before this one may have been deleted
             self._id, self._channel, self.known = id, channel, False
             self.is_new, self.asked_for_id = False, True

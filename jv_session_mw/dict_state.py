@@ -1,4 +1,4 @@
-"""The app's own data as a plain dict, which most apps have."""
+"""The app's own data as a plain dict, which is the default."""
 
 
 class DictKind:
@@ -15,7 +15,7 @@ class DictKind:
         return values
 
     def dump(self, state: dict[str, object]) -> dict[str, object]:
-        return dict(state)  # a thread of the app may be at it
+        return dict(state)  # a thread of the app may be changing it
 
     def value(self, state: dict[str, object], name: str) -> object:
         return state.get(name)

@@ -1,4 +1,4 @@
-"""From what is stored to what shall be stored: the changes between the two."""
+"""The changes between what is stored and what is to be stored."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from jv_session_mw.changes import Changes, Put, Snapshot, new_commit_id
 
 
 def difference(stored: Snapshot, fields: Mapping[str, bytes], messages: Sequence[bytes]) -> Changes:
-    """Return the changes that make of *stored*, with its whole log, these *fields* and *messages*.
+    """Return the changes that turn *stored*, which has its whole log, into *fields* and *messages*.
 
     A log that has only grown is appended to. Any other is cleared and written anew.
     """

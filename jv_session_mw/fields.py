@@ -1,4 +1,4 @@
-"""The state as it is stored, field by field, and the object that was made of it for the app."""
+"""The state, as it is stored field by field and as the object that the app has."""
 
 import operator
 from typing import Generic, TypeAlias, TypeVar, cast
@@ -30,7 +30,7 @@ class Fields(Generic[S]):
         self._stored = stored
         values = codec.decode_all(list(stored.values()), lambda at: f"state.{list(stored)[at]}")
         self.state = kind.build({name: values[at] for at, name in enumerate(stored)})
-        # A typed object fills in defaults and converts: what it says of itself is the base.
+        # A typed object fills in defaults and converts values, so it is compared with its own dump.
         now = _named(kind.dump(self.state))
         self._fingerprints = {name: fingerprint_of(value) for name, value in now.items()}
         self._made_up = made_up = kind.made_up
@@ -54,7 +54,10 @@ class Fields(Generic[S]):
         return True
 
     def collect(self, changes: Changes, refused: list[SessionError]) -> Fingerprints:
-        """Write into *changes* what was done to the state, and return what it is now."""
+        """Write into *changes* what was done to the state, and return its fingerprints as of now.
+
+        For a value that cannot be stored an error goes into *refused*.
+        """
         names, before = self._kind.names, self._fingerprints
         try:
             values = _named(self._kind.dump(self.state))
@@ -81,18 +84,19 @@ class Fields(Generic[S]):
         return now
 
     def keep_made_up(self, changes: Changes) -> None:
-        """Let *changes* store what the type has made up, which it would make another next time.
+        """Let *changes* store what the type has made up: the next load would make up another value.
 
-        As it was made: what the app has put in its place is in *changes*, or was refused.
+        It is stored as it was made. What the app has put in its place is in *changes* already, or
+        was refused.
         """
         for name in self._made_up:
             if name not in changes.fields:
                 changes.fields[name] = Put(self._seen[name], None)
 
     def absorb(self, changes: Changes, stored: dict[str, bytes], now: Fingerprints | None) -> None:
-        """Take *stored*, to which *changes* have led, as what later changes rest on.
+        """Let later changes rest on *stored*, which is what *changes* have led to.
 
-        *now* is what the state was when they were collected.
+        *now* are the fingerprints of the state when they were collected.
         """
         self._stored = stored
         if self._made_up:
@@ -105,7 +109,7 @@ class Fields(Generic[S]):
             self._seen |= {name: put.value for name, put in changes.fields.items()}
 
     def _dumped_one_by_one(self, refused: list[SessionError]) -> dict[object, object]:
-        """Return what can be of the state, and refuse the rest of it by name."""
+        """Return the fields of the state that can be dumped, and refuse the others by name."""
         values: dict[object, object] = {}
         for name in sorted(self._kind.names or ()):
             try:
@@ -120,7 +124,7 @@ class Fields(Generic[S]):
     def _collect_field(
         self, given: object, value: object, changes: Changes, before: Fingerprint | None
     ) -> Fingerprint | None:
-        """Add *value* as what *given* names; where it is not plain, after a closer look."""
+        """Add *value* to *changes* under the name *given*, unless it still encodes to the same."""
         name = checked_name(given)
         where = f"state.{name}"
         now = fingerprint_of(value)
@@ -134,7 +138,7 @@ class Fields(Generic[S]):
         return now
 
     def _encoded(self, values: dict[object, object]) -> dict[str, bytes]:
-        """Encode what is not plain, to be compared by its bytes, and what was made up."""
+        """Encode what was made up, and what has no fingerprint and is compared by its bytes."""
         return {
             checked_name(name): self._codec.encode(values[name], f"state.{name}")
             for name, fingerprint in self._fingerprints.items()
@@ -142,7 +146,7 @@ class Fields(Generic[S]):
         }
 
     def _misfits(self, values: dict[object, object], changes: Changes) -> dict[str, str]:
-        """Name what the type would not take back as it is: once stored it could never be read."""
+        """Return what the type would not take back as it is, and why: it could never be read."""
         stored = {
             name: self._codec.decode(put.value, f"state.{name}")
             for name, put in changes.fields.items()
@@ -167,13 +171,13 @@ class Fields(Generic[S]):
 
 
 def _named(values: dict[str, object]) -> dict[object, object]:
-    """Return *values*, whose names may be anything as long as nobody has checked them."""
+    """Return *values* as what they are: nobody has checked yet that their names are strings."""
     return cast("dict[object, object]", values)
 
 
 def _equal(again: object, now: object) -> bool:
-    """Whether two values are one, as far as their type lets anybody tell."""
+    """Say whether two values are equal; True for types that only compare by identity."""
     if type(now).__eq__ is object.__eq__:
         return True
-    # Compiled, `==` is taken for a bool, which that of a number of NumPy does not give.
+    # Compiled code takes what `==` gives for a bool, which that of a NumPy number is not.
     return bool(operator.eq(again, now)) or bool(operator.eq(again, with_offsets(now)))

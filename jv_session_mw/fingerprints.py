@@ -1,4 +1,4 @@
-"""Fingerprints of plain values: has a value changed since it was read? Without encoding it."""
+"""Fingerprints of plain values, which tell without encoding whether a value has changed."""
 
 import marshal
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from uuid import UUID
 
 import msgspec
 
-# A text, a number or a date is its own fingerprint, since it cannot change. That of a dict of such
-# values is a copy, that of any other plain value its marshalled bytes. Callers only pass them on.
+# A text, a number or a date cannot change, and is its own fingerprint. That of a dict of these is a
+# copy, that of any other plain value its marshalled bytes. Other modules only pass them on.
 Fingerprint: TypeAlias = object
 Flat: TypeAlias = dict[object, object]
 
 _SCALARS: Final = frozenset({bool, int, float, str, date, datetime, time, timedelta, Decimal, UUID})
 _PARTS: Final = _SCALARS | {type(None), bytes}
-# Of these two may be equal and not the same: 1.5 and 1.50, one moment in two zones.
+# Two values of these may be equal and yet differ: 1.5 and 1.50, one moment in two time zones.
 _SHADED: Final = frozenset({datetime, time, Decimal})
 
-# From version 3 on the bytes depend on who else holds the values.
+# From version 3 of marshal on, the bytes depend on how many references a value has.
 VERSION: Final = 2
 _dumps: Final = cast("Callable[[object, int], bytes]", marshal.dumps)
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,8 +28,8 @@ _encode: Final = msgspec.json.Encoder().encode
 def fingerprint_of(value: object) -> Fingerprint | None:
     """Return the fingerprint of *value* as it is now.
 
-    None unless *value* is plain through and through: built-in types alone, and within lists and
-    inner dicts nothing that JSON cannot express.
+    None unless *value* consists of built-in types alone, and its lists and inner dicts of nothing
+    but what JSON can express.
     """
     flat = flat_copy_of(value)
     return _bytes_of(value) if flat is None else flat
@@ -52,7 +52,7 @@ def value_of(flat: Fingerprint) -> object:
 
 
 def fill_in(fingerprints: list[Fingerprint | None], values: list[object], first: int = 0) -> None:
-    """Take the missing fingerprints of *values*, the first of which has its place at *first*."""
+    """Take the missing fingerprints of *values*, which stand at the places from *first* on."""
     for at, value in enumerate(values, first):
         if fingerprints[at] is None:
             fingerprints[at] = fingerprint_of(value)

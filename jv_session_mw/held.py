@@ -29,7 +29,7 @@ TOUCH_BELOW = 0.9
 
 
 class HeldConversation(Generic[S]):
-    """What the gates do with a conversation, apart from what a handler does with it."""
+    """The side of a conversation that the gates use; `Conversation` adds what handlers use."""
 
     __slots__ = (
         "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
@@ -53,7 +53,7 @@ class HeldConversation(Generic[S]):
 
     @property
     def channel(self) -> Channel:
-        """The line to what is stored of it; a new conversation is given its id by this."""
+        """Its way to the backend; asking for it gives a new conversation its id."""
         channel = self._channel
         if channel is None:
             if self._id is None:
@@ -68,7 +68,7 @@ class HeldConversation(Generic[S]):
 
     @property
     def deleted(self) -> bool:
-        """Whether it was deleted, here or elsewhere; nothing is saved any more."""
+        """Whether it was deleted, here or elsewhere: nothing is saved any more."""
         return self._commits.closed
 
     @property
@@ -83,13 +83,13 @@ class HeldConversation(Generic[S]):
 
     @property
     def was_used(self) -> bool:
-        """Whether what the handler answers may come from it."""
+        """Whether the handler's answer may depend on it."""
         return self.handed_out or self.asked_for_id or self.was_looked_at
 
     async def load_within(self, deadline: Deadline) -> None:
         """Load; a tombstone makes this a new conversation under a new id."""
         snapshot = await self.channel.load(self._terms.window, deadline)
-        if self.is_loaded:  # by another task of this request meanwhile: what it changed is kept
+        if self.is_loaded:  # by another task meanwhile, whose changes are kept
             return
         if snapshot.deleted:
             self._id, self._channel, self.known, snapshot = None, None, False, MISSING
@@ -98,7 +98,7 @@ class HeldConversation(Generic[S]):
         self.is_loaded = True
 
     async def _load_anew(self) -> None:
-        """Load what is stored now, while nothing is committed; raises `ConversationGone`."""
+        """Load what is stored now; the caller holds the lock. Raises `ConversationGone`."""
         snapshot = await self.channel.load(self._terms.window, self._new_deadline())
         if not snapshot.version:
             raise ConversationGone
@@ -117,7 +117,7 @@ class HeldConversation(Generic[S]):
         return self._copy.is_as_stored() and not self._commits.are_under_way
 
     def is_idle(self) -> bool:
-        """Say, at little cost, that nothing is to be committed, nor any reply under way."""
+        """Return whether there is certainly nothing to commit, and no reply under way. Cheap."""
         return not self._replies and self.is_as_stored()
 
     def commit(self, deadline: Deadline) -> Coroutine[Any, Any, None]:
@@ -129,11 +129,11 @@ class HeldConversation(Generic[S]):
         return self._commits.run(self, deadline, leniently)
 
     def followed_by(self, follower: Follower) -> None:
-        """Let *follower* be told of each commit from now on."""
+        """Tell *follower* of each commit from now on."""
         self._commits.follower = follower
 
     def is_fresh(self) -> bool:
-        """Return whether the TTL may stay: there is none, or less than a tenth of it has passed."""
+        """Return whether the TTL needs no refresh: nothing is stored, or nine tenths remain."""
         return self._commits.closed or self._copy.expires_after(
             self._terms.rules.ttl_ms * TOUCH_BELOW
         )
@@ -152,12 +152,12 @@ class HeldConversation(Generic[S]):
         self._copy.discard()
 
     def discard_unsent(self) -> None:
-        """Forget it as well, but for a commit of which nobody knows yet what became of it."""
+        """Forget what was changed and not sent: a commit of unknown outcome is still kept."""
         self._replies.clear()
         self._copy.discard_unsent()
 
     def checkpoint_replies(self) -> None:
-        """Put into the messages what the replies under way have by now."""
+        """Put what the replies under way have so far into the messages."""
         for reply in self._replies:
             reply.checkpoint()
 
@@ -170,7 +170,7 @@ class HeldConversation(Generic[S]):
         return Deadline(self._terms.deadline)
 
     def _place(self, message: Message) -> None:
-        """Append *message*, unless it is there since a checkpoint."""
+        """Append *message*, unless a checkpoint has done so."""
         messages = self._copy.messages
         if not messages.holds(message):
             messages.append(message)

@@ -1,4 +1,4 @@
-"""The messages that were read lately: what comes again and again is copied, not decoded."""
+"""The messages that were read lately: one that is read again is copied, not decoded."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -11,22 +11,22 @@ from jv_session_mw.stretch import Stretch
 
 MAX_BYTES: Final = 32 * 2**20
 SECONDS: Final = 300.0
-WIDEST: Final = 4  # bytes of a character, in a text that has another than those of ASCII
-OVERHEAD_BYTES: Final = 300  # of a dict, and of the place that it takes here
-PART_BYTES: Final = 150  # of a name, of what it names, and of the place that both take
+WIDEST: Final = 4  # bytes per character of a text that is not all ASCII, at most
+OVERHEAD_BYTES: Final = 300  # of a dict and its place here
+PART_BYTES: Final = 150  # of a key and a value, and their place in the dict
 
 
 class MessageCache:
-    """Decodes stored messages, and keeps by their bytes what those are that come again.
+    """Decodes stored messages, and keeps the value of those that are read again, by their bytes.
 
-    Of the messages of a turn, most were there in the turn before. Only what is flat is kept, as
-    nothing copies lists or dicts sooner than they are decoded, and only what was read, since what a
-    codec was given to write need not be what it wrote. What comes for the first time may never come
-    again: only that it came is noted.
+    Most messages of a turn were there in the turn before. Only flat dicts are kept: to copy what is
+    nested is no faster than to decode it. And only what was read, since a codec need not give back
+    what it was given to write. A message that is read for the first time may never be read again,
+    so only its bytes are noted.
 
-    Of two generations, the recent one takes in what comes. It becomes the earlier one, in place of
-    that, once it has half of *max_bytes*, by an estimate from above, or when something is read
-    *seconds* after it began: what has not come again by then is forgotten.
+    There are two generations, and what is read goes into the recent one. When that takes half of
+    *max_bytes*, estimated from above, or at the first read *seconds* after it began, it replaces
+    the earlier one: what has not been read again by then is forgotten.
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class MessageCache:
         self._due = clock() + seconds
 
     def read(self, stretch: Stretch) -> tuple[list[Message], list[Fingerprint | None]]:
-        """Return the messages of *stretch* and the fingerprint of each; None while that is unknown.
+        """Return the messages of *stretch*, and the fingerprint of each that is known.
 
         Raises `UnreadableConversation`, which names the message.
         """
@@ -75,7 +75,7 @@ class MessageCache:
     def _decode(
         self, stretch: Stretch, messages: list[object], fingerprints: list[Fingerprint | None]
     ) -> None:
-        """Put in what is not known of *stretch*."""
+        """Decode the messages of *stretch* that are not known, and put them in their places."""
         numbers, values = stretch.numbers, stretch.values
         places = [at for at, flat in enumerate(fingerprints) if flat is None]
         decoded = self._codec.decode_all(
@@ -94,7 +94,7 @@ class MessageCache:
         return flat
 
     def _keep(self, data: bytes, flat: Fingerprint | None) -> None:
-        """Note that *data* has come, and what it is if that is known."""
+        """Note that *data* was read, with its value if that is to be kept."""
         if flat is None and data in self._recent:
             return
         size = _size_of(data, flat)
@@ -119,7 +119,7 @@ class MessageCache:
 
 
 def _size_of(data: bytes, flat: Fingerprint | None) -> int:
-    """Return the bytes that both take at most."""
+    """Return an upper estimate of the bytes that both take."""
     if flat is None:
         return len(data) + OVERHEAD_BYTES
     characters = len(data) if data.isascii() else WIDEST * len(data)

@@ -1,4 +1,4 @@
-"""The message log as it is stored, and what makes it the list that the app left."""
+"""The message log as it is stored, and the edit that makes it what the app has left."""
 
 import weakref
 from collections.abc import Callable
@@ -18,12 +18,13 @@ _held: Final = cast("Callable[[Messages, slice], list[Message]]", list.__getitem
 
 
 class LogEdit:
-    """What a commit does to the log, and the log as it will be then.
+    """What a commit does to the log, and the log as it will be after it.
 
-    `size` is the length of the log that it was made from, `clears` how often that was cleared and
-    `shortest` how short it had been. `kept` are the entries that stay, `appended` the new ones,
-    which have no number yet, and `values` the messages of both. `fingerprints` are those of the new
-    messages, `kept_fingerprints` those of the others, None where nothing was done to them.
+    `size` is the length of the log that the edit was made from, `clears` how often the list had
+    been cleared by then, and `shortest` how short it had been. `kept` are the entries that stay,
+    `appended` the new ones, which have no number yet, and `values` the messages of both.
+    `fingerprints` are those of the new messages, `kept_fingerprints` those of the kept ones, None
+    when these are as they were.
     """
 
     __slots__ = (
@@ -52,10 +53,10 @@ class LogEdit:
 class MessageLog:
     """The entries that were loaded, and the list that was made of them for the app.
 
-    `_values` are the messages in their places, and `_fingerprints` those of the messages as they
-    are stored. That list is shared with `messages`, which fills in what is missing before anybody
-    gets hold of a message. `_end` is the highest number of what may be stored, which need not be
-    here, and 0 when nothing is.
+    `_values` are the messages of the entries, and `_fingerprints` are taken of them as they are
+    stored. `messages` shares that list of fingerprints, and fills in what is missing before anybody
+    gets hold of a message. `_end` is the highest number that may be stored, even if that message is
+    not here any more; 0 when nothing is stored.
     """
 
     __slots__ = (
@@ -99,13 +100,13 @@ class MessageLog:
         return len(messages) == len(self._values) and self._begins_as_it_was(messages)
 
     def collect(self, changes: Changes, refused: list[SessionError]) -> LogEdit | None:
-        """Write into *changes* what was done to the messages; return None for nothing.
+        """Write into *changes* what was done to the messages; return None if nothing was.
 
-        A value that cannot be stored goes into *refused* and is left for later, with all that was
-        appended after it, so that the order stays. Raises `UnsupportedEdit`.
+        For a value that cannot be stored an error goes into *refused*. It is left for later, with
+        all that was appended after it, so that the order stays. Raises `UnsupportedEdit`.
         """
         messages, count = self.messages, len(self._values)
-        if not self._end:  # there was nothing to clear, and it shall stay that way
+        if not self._end:  # nothing is stored, so earlier clears have nothing to clear
             self._clears = messages.clears
         if not self._begins_as_it_was(messages):
             edit, fresh = self._edited(_held(messages, slice(None)), changes, refused)
@@ -120,7 +121,7 @@ class MessageLog:
         return edit
 
     def absorb(self, edit: LogEdit, first_seq: int) -> None:
-        """Take what was stored by *edit* as the log, its first new entry as *first_seq*."""
+        """Take the log as *edit* has left it; *first_seq* is the number of its first new entry."""
         stored = stored_by(edit, first_seq)
         values, kept = edit.values, edit.kept_fingerprints
         meanwhile = len(self._values) - edit.size  # brought in by `older()`
@@ -149,7 +150,7 @@ class MessageLog:
     def _edited(
         self, messages: list[Message], changes: Changes, refused: list[SessionError]
     ) -> tuple[LogEdit, list[Message]]:
-        """Find what became of each entry, and return what comes after the last one."""
+        """Find what became of each entry, and return the edit and what comes after the last one."""
         self.messages.look()
         if self.messages.clears > self._clears and self._end:
             rewriting, fresh = self._filled_anew(messages, changes)
@@ -207,7 +208,7 @@ class MessageLog:
 
 
 def stored_by(edit: LogEdit, first_seq: int) -> Stretch:
-    """Return the log that *edit* has led to, its first new entry as *first_seq*."""
+    """Return the log that *edit* leaves; *first_seq* is the number of its first new entry."""
     return edit.kept.extended(first_seq, edit.appended) if edit.appended else edit.kept
 
 

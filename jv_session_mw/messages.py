@@ -17,7 +17,7 @@ NO_REORDER = (
 
 
 class Source(Protocol):
-    """What can bring in older messages; held weakly, so that no request is a cycle."""
+    """What can load older messages; held weakly, so that a conversation is no reference cycle."""
 
     async def older(self, count: int) -> list[Message]: ...
 
@@ -25,9 +25,9 @@ class Source(Protocol):
 class Messages(list[Message]):
     """The last messages of the conversation, oldest first; what you do to them is saved.
 
-    It is a real list, so that it can be handed to a model's client or a JSON response as it is.
-    Only the store's `window` is here at first: `unseen` older ones stay in the store until
-    `await messages.older()` brings them in.
+    It is a real list, so that it can be given to a model's client or a JSON response as it is.
+    At first only the last messages are here, as many as the store's `window`: `unseen` older ones
+    stay in the store until `await messages.older()` brings them in.
     """
 
     __slots__ = ("_source", "clears", "fingerprints", "shortest", "unlooked", "unseen")
@@ -48,13 +48,13 @@ class Messages(list[Message]):
 
     @property
     def total(self) -> int:
-        """The number of messages, with those that are not here."""
+        """The number of messages, including those that are not here."""
         return self.unseen + len(self)
 
     async def older(self, count: int = 50) -> list[Message]:
         """Bring in up to *count* messages from before the first one, and return them.
 
-        Raises `ConversationNotLoaded` when nobody holds the conversation any more.
+        Raises `ConversationNotLoaded` when the conversation itself is gone from memory.
         """
         if not self.unseen or count <= 0:
             return []
@@ -73,7 +73,7 @@ class Messages(list[Message]):
         self.unseen = 0
 
     def copy(self) -> list[Message]:
-        """Return a plain list: what is done to it is not saved, what is done to its messages is."""
+        """Return a plain list: changes to it are not saved, changes to its messages are."""
         return list(self)
 
     __copy__ = copy
@@ -85,16 +85,16 @@ class Messages(list[Message]):
     def holds(self, message: Message) -> bool:
         """Return whether *message* itself is here, and not only an equal one.
 
-        Nobody gets hold of the others by that: they are not looked at.
+        Nobody gets hold of another message by this, so none has to be noted as looked at.
         """
         return any(held is message for held in super().__reversed__())
 
     # Whoever gets hold of a message may change it, so its fingerprint is taken before that. Until
-    # then there is nothing to compare. To remove or replace a message is a look at it, too: the
-    # first `unlooked` messages are those that were loaded.
+    # then there is nothing to compare. Removing or replacing a message counts as a look at it too,
+    # so that the first `unlooked` messages are always those that were loaded.
 
     def look(self, index: SupportsIndex | slice = 0) -> None:
-        """Note what the messages from *index* on are, before anybody can change one of them."""
+        """Take the fingerprints from *index* on, before anybody can change one of the messages."""
         if self.unlooked:
             first = min(self.unlooked, _first(index, len(self)))
             looked_at = super().__getitem__(slice(first, self.unlooked))
@@ -145,7 +145,7 @@ class Messages(list[Message]):
         self._note_removal()
 
     def _note_removal(self) -> None:
-        """Note how short this is: what is appended from now on takes no removed message's place."""
+        """Note how short the list is: what is appended later never replaces what was removed."""
         self.shortest = min(self.shortest, len(self))
 
     def __add__(self, other: list[Any], /) -> list[Any]:
@@ -159,7 +159,7 @@ class Messages(list[Message]):
 
     __rmul__ = __mul__
 
-    # In place, as a list does it: with an `__add__` of its own a class loses these.
+    # In place, as a list does it: a class that defines `__add__` loses those that it inherits.
     def __iadd__(self, other: Iterable[Message], /) -> Self:  # type: ignore[override, misc]
         self.extend(other)
         return self
@@ -175,16 +175,16 @@ class Messages(list[Message]):
         self.append(object)
 
     def sort(self, **_: object) -> None:
-        """Raise `UnsupportedEdit`: the order of a log is what happened."""
+        """Raise `UnsupportedEdit`: a log keeps the order in which things happened."""
         raise UnsupportedEdit(NO_REORDER)
 
     def reverse(self) -> None:
-        """Raise `UnsupportedEdit`: the order of a log is what happened."""
+        """Raise `UnsupportedEdit`: a log keeps the order in which things happened."""
         raise UnsupportedEdit(NO_REORDER)
 
 
 def _first(index: SupportsIndex | slice, count: int) -> int:
-    """Return the first place that *index* names in a list of *count*, or one before it."""
+    """Return the first place of *count* that *index* may name, or one before it."""
     if isinstance(index, slice):
         start, stop, step = index.indices(count)
         return start if step > 0 else stop + 1

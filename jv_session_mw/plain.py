@@ -1,4 +1,4 @@
-"""A whole conversation as one plain dict, for the interface of plain gets and sets."""
+"""A whole conversation as one plain dict, for `store.get()` and `store.set()`."""
 
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ class PlainView:
         return value
 
     def difference(self, stored: Snapshot, value: dict[str, Any]) -> Changes:
-        """Return what makes *value* of what is stored.
+        """Return the changes that turn what is stored into *value*.
 
         Raises `UnsupportedValue`, and `UnreadableConversation` for what is stored.
         """

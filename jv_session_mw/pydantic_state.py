@@ -1,4 +1,4 @@
-"""The app's own data as a Pydantic model, without an import of Pydantic."""
+"""The app's own data as a Pydantic model, without importing Pydantic."""
 
 from typing import Any, Protocol, cast
 
@@ -38,7 +38,7 @@ class ModelKind:
     def build(self, values: dict[str, object]) -> Model:
         known = {name: value for name, value in values.items() if name in self._fields}
         try:
-            # As JSON, so that a strict model takes back a date from the text that it was.
+            # As JSON, since only then a strict model takes a date from a text.
             data = msgspec.json.encode(known)
             return cast("Model", self.state_type.model_validate_json(data, by_name=True))
         except ValueError as error:

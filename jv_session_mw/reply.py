@@ -1,4 +1,4 @@
-"""The answer of the model, collected while it is streamed, stored as one message."""
+"""The model's answer, collected while it is streamed and stored as one message."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -15,8 +15,8 @@ class Reply:
 
     `async with conversation.reply() as reply:` around the stream (`with` in a generator that is
     not async), `reply.write(token)` for each piece. When it is cut off, because the client hung
-    up or the model failed, what there is by then is kept and marked `"interrupted": true`. So it
-    is at a checkpoint, until the end takes the mark away. An empty reply leaves no message.
+    up or the model failed, what was written so far is kept and marked `"interrupted": true`. A
+    checkpoint marks it too, until the end takes the mark away. An empty reply leaves no message.
     """
 
     __slots__ = ("_open", "_parts", "_place", "message")
@@ -37,29 +37,29 @@ class Reply:
     def write(self, text: str) -> None:
         """Add a piece of the answer. It is stored when the reply ends, or at a checkpoint.
 
-        Raises `UnsupportedValue` for what is no text, such as the None in the last piece of many
-        models; what came before is kept.
+        Raises `UnsupportedValue` for what is not a string, such as the None that many models send
+        last; what came before is kept.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("a piece of the reply", f"{type(text).__qualname__} is no text")
         self._parts.append(text)
 
     def finish(self) -> None:
-        """Append the message as complete; without effect when the reply has ended already."""
+        """Append the message as complete; does nothing when the reply has ended already."""
         self._end({})
 
     def interrupt(self) -> None:
-        """Append what there is, marked; without effect when the reply has ended already."""
+        """Append what there is, marked; does nothing when the reply has ended already."""
         self._end(INTERRUPTED)
 
     def checkpoint(self) -> None:
-        """Put what there is into the messages, marked as long as no end has come."""
+        """Put what there is into the messages, marked as interrupted until the reply ends."""
         if self._parts:
             self.message.update(content=self.text, **INTERRUPTED)
             self._place(self.message)
 
     def go_on_in(self, messages: list[Message]) -> None:
-        """Find the stored checkpoint in reloaded *messages*: the end of the reply changes that."""
+        """Find the last checkpoint in reloaded *messages*, for the end to complete that message."""
         if INTERRUPTED.items() <= self.message.items():
             stored = (held for held in reversed(messages) if held == self.message)
             self.message = next(stored, self.message)
@@ -87,7 +87,7 @@ class Reply:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Nothing is awaited here: a cancelled generator gets no further.
+        # Nothing is awaited here: in a cancelled generator it would be cut off.
         self.__exit__(kind, error, traceback)
 
     def _end(self, mark: Message) -> None:

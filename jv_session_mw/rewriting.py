@@ -1,4 +1,4 @@
-"""What became of a log to which more was done than to append."""
+"""What became of the entries of a log that was edited, and not only appended to."""
 
 from bisect import bisect_left
 
@@ -10,11 +10,11 @@ from jv_session_mw.messages import NO_REORDER, Message
 
 
 class Rewriting:
-    """Walks once along the messages, beside the *entries* and their *values* as they were stored.
+    """Walks once along the messages, beside the *entries* and the *values* that were made of them.
 
-    Messages are told apart by identity, so that one which was changed in place is a change and not
-    a removal and an addition. What is found goes into *changes*; `numbers`, `stored` and `kept`
-    are the entries that stay, with their messages and `fingerprints`.
+    Messages are told apart by identity: one that was changed in place is a replacement, not a
+    removal and an addition. What is found goes into *changes*. `numbers` and `stored` are the
+    entries that stay, `kept` and `fingerprints` belong to them.
     """
 
     __slots__ = (
@@ -44,14 +44,15 @@ class Rewriting:
         self.refused: list[SessionError] = []
 
     def walk(self, messages: list[Message], shortest: int) -> list[Message]:
-        """Return what comes after the last entry; raises `UnsupportedEdit`.
+        """Return the messages that come after the last entry; raises `UnsupportedEdit`.
 
-        What has come since the list was as short as *shortest* takes the place of nothing: another
-        turn may have removed the same message, and this one shall not go with it.
+        A message that was added after the list had shrunk to *shortest* is appended. It does not
+        replace the one that was removed: another turn may have removed that too, and then this one
+        would be lost with it.
         """
         at, fresh = 0, list[Message]()
         for message in messages:
-            found = self._find(at + len(fresh), message)  # the new ones take places before it
+            found = self._find(at + len(fresh), message)  # new ones before it take places too
             if found is None:
                 fresh.append(message)
                 continue
@@ -80,19 +81,19 @@ class Rewriting:
         later = bisect_left(places, at)
         if later < len(places):
             return places[later]
-        if places and id(message) not in self._passed:  # which is no further copy
-            raise UnsupportedEdit(NO_REORDER)  # its place has been passed
+        if places and id(message) not in self._passed:  # its place has been passed without it
+            raise UnsupportedEdit(NO_REORDER)
         return None
 
     def _fill(self, start: int, stop: int, fresh: list[Message]) -> None:
-        """Let new messages take the places of those that were there, and drop the rest."""
+        """Let *fresh* messages take the places from *start* on, and drop what is left of them."""
         for index, message in enumerate(fresh, start):
             self._keep(index, message)
         dropped = self._entries[start + len(fresh) : stop]
         self._changes.dropped += [number for number, _ in dropped]
 
     def _keep(self, index: int, message: Message) -> None:
-        """Keep the place of an entry for what is its message now."""
+        """Keep an entry, with *message* as its value."""
         number, stored = self._entries[index]
         now, fingerprint = stored, self._fingerprints[index]
         if not matches(message, fingerprint):
@@ -110,9 +111,9 @@ class Rewriting:
         self.fingerprints.append(fingerprint)
 
     def _written(self, message: Message, stored: bytes, fingerprint: Fingerprint | None) -> bytes:
-        """Return what is to be stored for *message*: *stored* itself if that holds it already."""
+        """Return the bytes to store for *message*: *stored* itself if nothing has changed."""
         where = f"messages[{len(self.kept)}]"
-        if fingerprint is None:  # so nobody knows yet whether it has changed
+        if fingerprint is None:  # it may be as it was: only its encoding tells
             return encoded_anew(self._codec, message, stored, where)
         data = self._codec.encode(message, where)
         return stored if data == stored else data

@@ -1,4 +1,4 @@
-"""Environment -> Settings; nothing else reads the environment."""
+"""What the environment says; only the commands read variables of their own besides."""
 
 import os
 from collections.abc import Mapping

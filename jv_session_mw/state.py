@@ -16,17 +16,17 @@ from jv_session_mw.pydantic_state import Model, ModelKind
 
 S = TypeVar("S")
 
-# What the codec keeps by itself, and typed conversion must therefore leave alone.
+# The codec stores these by itself, so the conversion of typed objects leaves them as they are.
 _KEPT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
-_EMPTY: Final = (list, dict, set, frozenset, tuple, bytearray)  # factories of always the same
+_EMPTY: Final = (list, dict, set, frozenset, tuple, bytearray)  # factories of an empty value
 
 
 class StateKind(Protocol[S]):
     """How one type of state becomes named values, one stored field each, and back.
 
-    `names` are the fields that belong to the type; None when any name does. A stored field with
-    another name belongs to an older or newer version of the type, and is left alone. `made_up` are
-    those of which the type makes another value each time, if none is stored.
+    `names` are the fields of the type, None when any name may be one. A stored field with another
+    name belongs to an older or newer version of the type, and is left alone. `made_up` are the
+    fields whose default may be another value each time, such as a random id or the time of day.
     """
 
     names: frozenset[str] | None
@@ -144,8 +144,8 @@ def _made_up(factories: Mapping[str, object]) -> frozenset[str]:
 class ConvertedKind(Generic[S]):
     """A `msgspec.Struct` or a dataclass, both of which msgspec converts.
 
-    *attributes* are its fields by the names that they are stored under. *is_whole* says that
-    msgspec gives these and no others when it is asked for all at once, which is four times as fast.
+    *attributes* maps the name of each stored field to that of its attribute. *is_whole* says that
+    msgspec, asked for all fields at once, gives exactly these: that is four times as fast.
     """
 
     def __init__(

@@ -38,11 +38,12 @@ AT_ONCE = 64
 
 
 class ConversationStore(Generic[S]):
-    """Opens conversations over a backend; `RedisConversationStore` and its sibling build it.
+    """Opens conversations over a backend; use `RedisConversationStore` or its sibling in memory.
 
     Besides `open()` it keeps plain dicts under plain ids: `get`, `set`, `has`, `delete`,
-    `refresh_ttl`, `keys`, `size`, `clear`. Every call is bounded by *deadline* seconds and is one
-    span. `StoreUnavailable` comes only without a fallback, or for what no fallback can know.
+    `refresh_ttl`, `keys`, `size`, `clear`. Every call to the backend is bounded by *deadline*
+    seconds, and is one span. `StoreUnavailable` is raised only without a fallback, or for what no
+    fallback can know.
     """
 
     def __init__(
@@ -100,8 +101,8 @@ class ConversationStore(Generic[S]):
     async def open(self, id: str, *, owner: str | None = None) -> AsyncGenerator[Conversation[S]]:
         """Load the conversation *id* outside of a request, and save it at the end of the block.
 
-        An exception discards what was not saved; a cancellation does not, as somebody has seen
-        part of it. Raises `ConversationGone` for one that was deleted within its TTL,
+        An exception discards what was not saved. A cancellation does not, as somebody may have
+        seen part of it. Raises `ConversationGone` for one that was deleted less than a TTL ago,
         `UnreadableConversation`, and at the end what `Conversation.save()` raises.
         """
         conversation = self.conversation(id, owner)
@@ -138,7 +139,7 @@ class ConversationStore(Generic[S]):
         if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("the conversation", "give a dict")
         channel, deadline = self._channel(id, owner), self._new_deadline()
-        while True:  # again where somebody else has deleted it, or begun it anew, in between
+        while True:  # again when somebody else has deleted it or begun it anew in between
             stored = await channel.load(WHOLE_LOG, deadline)
             changes = self._plain.difference(stored, value)
             if stored.version and changes.empty():
@@ -165,15 +166,15 @@ class ConversationStore(Generic[S]):
     async def keys(self, *, owner: str | None = None) -> list[str]:
         """Return the ids of *owner*'s conversations, or of those without an owner.
 
-        An id of more than 200 bytes comes back as the hash that it became, which opens nothing. It
-        scans the whole database: for administration, not for requests.
+        An id of more than 200 bytes comes back as its hash, which opens nothing. This scans the
+        whole database: it is for administration, not for requests.
         """
         in_keys = decode_key(encode_key("", owner))[1]  # a long one is a hash there
         found = [decode_key(key) for key in await self._keys()]
         return [id for id, of in found if of == in_keys]
 
     async def size(self) -> int:
-        """Return the number of conversations, of all owners. It scans the whole database."""
+        """Return the number of conversations of all owners. This scans the whole database."""
         return len(await self._keys())
 
     async def clear(self) -> int:
@@ -206,7 +207,7 @@ class ConversationStore(Generic[S]):
         )
 
     def condition(self) -> Condition:
-        """Say how the store is, by what the last calls saw: nothing is asked for it."""
+        """Say how the store is, by what the last calls saw: the server is not asked."""
         return self._backend.condition()
 
     async def _keys(self) -> list[str]:
@@ -224,6 +225,6 @@ class ConversationStore(Generic[S]):
         return self._terms.channel(id, owner, context.get_current())
 
     def _channel_of(self, key: str) -> Channel:
-        """Return the line to what is stored under *key*, also where no id leads to it any more."""
+        """Return the channel of *key*, which may hold a hash in place of a long id."""
         id, owner = decode_key(key)
         return Channel(self._backend, self.telemetry, context.get_current(), id, key, owner=owner)

@@ -27,7 +27,7 @@ from jv_session_mw.lateness import waited
 
 
 class Current(NamedTuple):
-    """A span of ours, and what ends its being the current one."""
+    """A span of ours, the token that it is detached with, and whether it is recording."""
 
     span: Span
     token: Token[context.Context] | None
@@ -37,7 +37,7 @@ class Current(NamedTuple):
 class StoreCall:
     """The clock around one store call; its time is charged to the request's deadline.
 
-    That is all there is where nobody observes it. A call that fails or is cancelled is charged too.
+    A call that fails or is cancelled is charged too. Without an SDK, this is all that runs.
     """
 
     __slots__ = ("_deadline", "_started", "result")
@@ -68,15 +68,15 @@ class StoreCall:
         """Say that memory answered. A handled fallback is no error."""
 
     def conflicted(self, fields: int) -> None:
-        """Say that *fields* values were not those that this save was based on."""
+        """Say that so many fields or messages were not what this save was based on."""
 
 
 class ObservedCall(StoreCall):
     """A store call with its measurement, and with its span if there is one.
 
     The span is current inside, so that the Redis instrumentation's spans become its children. One
-    that is merely not sampled is made current all the same: its children must not start sampled
-    traces of their own. `recorded` is a span that keeps what it is told.
+    that is not sampled is made current too: its children must not start sampled traces of their
+    own. `recorded` is the span if it is recording, else None.
     """
 
     __slots__ = ("_current", "_instruments", "_operation", "recorded")

@@ -10,8 +10,9 @@ from mypy_extensions import mypyc_attr
 class Stretch:
     """A stretch of the message log, oldest first: the bytes of each message, and its number.
 
-    A number is for ever. The numbers grow along the log, but may have gaps. Two sequences rather
-    than pairs, since most of what is loaded is decoded and compared as a whole. Neither changes.
+    A message keeps its number for ever. The numbers grow along the log, but may have gaps. There
+    are two sequences rather than pairs, since values are mostly decoded and compared as a whole.
+    Neither changes.
     """
 
     __slots__ = ("numbers", "values")
@@ -33,7 +34,7 @@ class Stretch:
         return Stretch([*self.numbers, *other.numbers], [*self.values, *other.values])
 
     def extended(self, first: int, values: Sequence[bytes]) -> "Stretch":
-        """Return this with *values* at its end, whose numbers count on from *first*."""
+        """Return this with *values* at its end, which are numbered from *first* on."""
         held, end = self.numbers, first + len(values)
         if isinstance(held, range) and held.stop == first:
             return Stretch(range(held.start, end), [*self.values, *values])

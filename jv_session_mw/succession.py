@@ -22,7 +22,7 @@ def fields_after(fields: dict[str, bytes], changes: Changes) -> dict[str, bytes]
 def snapshot_from(
     outcome: Outcome, fields: dict[str, bytes], messages: Stretch, commit_id: str = ""
 ) -> Snapshot:
-    """Return the snapshot that *outcome* is about, with the *fields* and *messages* known here."""
+    """Return *outcome* as a snapshot, with the *fields* and *messages* that are known here."""
     return Snapshot(
         outcome.version,
         outcome.created_ms,
@@ -55,8 +55,8 @@ def snapshot_after(
 ) -> Snapshot | None:
     """Return *snapshot* as *changes* leave it, with the last *window* messages (0: all).
 
-    None when that cannot be told: somebody else has changed it meanwhile, or so much of the log was
-    removed that older messages move up.
+    None when that is unknown: somebody else has changed it meanwhile, or so many messages were
+    removed that older ones, which are not here, belong to the window.
     """
     if outcome.version != snapshot.version + 1 or outcome.conflicts:
         return None
@@ -90,7 +90,7 @@ def _edited(messages: Stretch, changes: Changes) -> Stretch:
 def snapshot_with(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Snapshot | None:
     """Return *snapshot*, taken of a later version, with earlier *changes* that it lacks.
 
-    None when that cannot be told: the log was edited.
+    None when that is unknown, since they edit the log.
     """
     if changes.edits_log() or changes.revive:
         return None

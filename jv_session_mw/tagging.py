@@ -1,7 +1,7 @@
-"""What JSON lacks, as JSON: dates, decimals, UUIDs, bytes and tuples under a tag.
+"""Dates, decimals, UUIDs, bytes and tuples, which JSON lacks, as JSON under a tag.
 
-Not to be compiled: a value that is nested too deeply, or holds itself, ends in a `RecursionError`
-of the interpreter, where compiled code would run out of its stack.
+This must not be compiled: for a value that is nested too deeply, or contains itself, Python raises
+`RecursionError`, where compiled code would crash.
 """
 
 import math
@@ -73,9 +73,10 @@ def _text(value: str, path: str) -> str:
 
 
 def with_offsets(value: object) -> object:
-    """Return *value* with the offset from UTC in place of the zone of each datetime.
+    """Return *value* with the offset from UTC in place of the time zone of each datetime.
 
-    So it comes back, and one in the hour that comes twice equals no time of any other zone.
+    This is how it comes back. To compare it with the original needs this, because a time in the
+    hour that a clock change repeats equals no time of another zone.
     Source: PEP 495, "Inter-zone comparison".
     """
     if isinstance(value, dict):
@@ -92,7 +93,7 @@ def with_offsets(value: object) -> object:
 
 
 def untagged(value: object) -> object:
-    """Return *value* without its tags; raises whatever the readers of corrupt values raise."""
+    """Return *value* without its tags; corrupt ones raise one of the codec's `UNREADABLE`."""
     if isinstance(value, list):
         return [untagged(item) for item in cast("list[object]", value)]
     if not isinstance(value, dict):

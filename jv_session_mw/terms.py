@@ -1,4 +1,4 @@
-"""The terms on which a store keeps its conversations."""
+"""What all conversations of one store have in common."""
 
 from typing import Generic, TypeVar
 
@@ -20,10 +20,10 @@ S = TypeVar("S")
 
 
 class Terms(Struct, Generic[S], frozen=True):
-    """What all conversations of one store have in common, so that none of them carries it.
+    """What all conversations of one store have in common, held once instead of in each.
 
-    A load brings the last *window* messages. What a conversation does by itself has *deadline*
-    seconds.
+    A load brings the last *window* messages. A call of a handler, such as `save()`, has *deadline*
+    seconds of store time.
     """
 
     backend: Backend
@@ -37,9 +37,9 @@ class Terms(Struct, Generic[S], frozen=True):
     deadline: float
 
     def channel(self, id: str, owner: str | None, parent: Context) -> Channel:
-        """Return the line to one conversation, whose spans are children of *parent*'s.
+        """Return the channel of one conversation, whose spans are children of *parent*'s.
 
-        Raises `UnsupportedValue` for an owner that is no string, such as the number of a row.
+        Raises `UnsupportedValue` for an owner that is not a string, such as a row's number.
         """
         if owner is not None and not isinstance(owner, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValue("the owner", f"{type(owner).__qualname__} is no string")

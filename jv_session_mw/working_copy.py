@@ -1,4 +1,4 @@
-"""The delta engine: what was loaded, what became of it, and the difference."""
+"""What was loaded, what the handler made of it, and the difference between the two."""
 
 import weakref
 from time import time
@@ -28,8 +28,8 @@ S = TypeVar("S")
 class Delta(Struct):
     """What is to be stored, and what was refused because it cannot be.
 
-    `log` is the message log once the delta is stored, None when it stays as it is. `state` is what
-    the state was that the delta was made from.
+    `log` is the message log once the delta is stored, None when it stays as it is. `state` holds
+    the fingerprints of the state that the delta was made from.
     """
 
     changes: Changes
@@ -41,8 +41,8 @@ class Delta(Struct):
 class WorkingCopy(Generic[S]):
     """State and messages of one conversation, decoded when first looked at.
 
-    Change is found by comparison, so nested mutation is seen, untouched parts cost nothing, and
-    what was loaded is never written back.
+    Changes are found by comparison: nested mutation is seen, untouched parts cost nothing, and
+    what was only loaded is never written back.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class WorkingCopy(Generic[S]):
         return snapshot_from(head, self._stored, self._entries)
 
     def rebase(self, snapshot: Snapshot) -> None:
-        """Begin again from *snapshot*; objects handed out before are no longer looked at.
+        """Begin again from *snapshot*; changes to objects handed out before are not seen any more.
 
         Raises `UnreadableConversation` when a field or the newest message was written by another
         codec or version; the other messages are checked when they are looked at.
@@ -97,7 +97,7 @@ class WorkingCopy(Generic[S]):
 
     @property
     def is_unsure(self) -> bool:
-        """Whether a delta was sent of which nobody knows yet if it was stored."""
+        """Whether a delta of unknown outcome waits to be sent again."""
         return self._unsure is not None
 
     def discard(self) -> None:
@@ -106,7 +106,7 @@ class WorkingCopy(Generic[S]):
         self.discard_unsent()
 
     def discard_unsent(self) -> None:
-        """Forget what was changed, but for a delta of which nobody knows yet if it was stored."""
+        """Forget what was changed, but keep a delta of unknown outcome."""
         self._fields = self._log = None
 
     @property
@@ -122,9 +122,9 @@ class WorkingCopy(Generic[S]):
         return self._fields is None or self._fields.are_as_stored()
 
     def expires_after(self, ms: float) -> bool:
-        """Say whether more than *ms* of the TTL remain, or there is none.
+        """Say whether more than *ms* of the TTL remain, or nothing is stored.
 
-        By the clock, not by the snapshot: a WebSocket or a stream may be open for hours.
+        The clock tells, not the snapshot: a WebSocket or a stream may be open for hours.
         """
         return not self.head.version or self.expires_ms - time() * 1000 > ms
 
@@ -145,7 +145,7 @@ class WorkingCopy(Generic[S]):
     @state.setter
     def state(self, state: S) -> None:
         kind = self._kind
-        is_dict = kind.names is None  # a subclass of any other type may hold more than is stored
+        is_dict = kind.names is None  # a subclass of another type may have fields that are not kept
         if not (isinstance(state, kind.state_type) if is_dict else type(state) is kind.state_type):
             name = kind.state_type.__qualname__
             raise UnsupportedValue("state", f"this store's state is a {name}")
@@ -164,7 +164,7 @@ class WorkingCopy(Generic[S]):
     def prepend(self, older: Stretch, first: int, messages: Messages) -> list[Message]:
         """Take in *older*, loaded for *messages* from before *first*, and return their values.
 
-        Nothing, when *messages* were reloaded, cleared or filled by another task meanwhile.
+        Returns none when another task has reloaded, cleared or filled *messages* meanwhile.
         """
         log = self._log
         if log is None or messages is not log.messages or not messages.unseen:
@@ -208,7 +208,7 @@ class WorkingCopy(Generic[S]):
             self._unsure = None
 
     def absorb(self, delta: Delta, outcome: Outcome) -> None:
-        """Take *outcome* in: what was stored is now what later changes rest on."""
+        """Take in *outcome*: later changes rest on what was stored."""
         self._unsure = None
         if outcome.status != "committed":
             return
@@ -219,7 +219,7 @@ class WorkingCopy(Generic[S]):
             self._fields.absorb(delta.changes, self._stored, delta.state)
         if delta.log is None:
             return
-        if self._log is None:  # what was changed after it was discarded
+        if self._log is None:  # discarded while the delta was on its way
             self._entries = stored_by(delta.log, outcome.first_seq)
             return
         self._log.absorb(delta.log, outcome.first_seq)
