@@ -1,4 +1,4 @@
-"""What a URL says: where the servers are, and how to get in."""
+"""What a URL says: where the servers are, and how to connect to them."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -52,7 +52,7 @@ def read_url(url: str) -> Address:
     try:
         return _read(url)
     except (ValueError, TypeError) as error:
-        # Whatever is wrong with it: the URL itself may hold a password, and is not shown.
+        # `from None`: the error underneath may show the URL, and with it a password.
         complaint = f"REDIS_URL or url= {_complaint(error, url)}"
         raise ConfigurationError(complaint + _hint_at_password(url)) from None
 
@@ -106,7 +106,7 @@ def _node(place: str, kind: Kind) -> Node:
 
 
 def _path(parts: SplitResult, kind: Kind) -> tuple[str, str]:
-    """Return the name of the service and the number of the database."""
+    """Return the name of the service, empty without sentinels, and the database's number."""
     service, database = "", parts.path.strip("/")
     if kind == "sentinel":
         service, _, database = database.partition("/")
@@ -126,7 +126,7 @@ def _check_options(parts: SplitResult, kind: Kind) -> None:
     for name in parse_qs(parts.query, keep_blank_values=True):
         if name not in allowed and not name.startswith("ssl_"):
             if "@" in parts.query:
-                raise ValueError("options")  # the rest of a password, which is not shown
+                raise ValueError("options")  # it may be the rest of a password: not shown
             raise ConfigurationError(
                 f"has the option {name!r}: only db and those of TLS (ssl_...) are taken from it; "
                 "time-outs are arguments"
@@ -145,7 +145,7 @@ def _complaint(error: Exception, url: str) -> str:
 
 
 def _hint_at_password(url: str) -> str:
-    """Say what to do about a password that ends before its end, at one of these."""
+    """Say what to do about a password that seems to end early, at one of `/?#`."""
     scheme, _, rest = url.partition("://")
     is_cut = scheme != "unix" and any(mark in rest.rpartition("@")[0] for mark in "/?#")
     return "; percent-encode what is special in its password" if is_cut else ""

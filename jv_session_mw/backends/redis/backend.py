@@ -1,4 +1,4 @@
-"""Redis as a `Backend`: one script call, one round trip, for each operation."""
+"""Redis as a `Backend`: each operation is one script call and one round trip."""
 
 import asyncio
 import itertools
@@ -37,14 +37,14 @@ from jv_session_mw.errors import UnreadableConversation
 from jv_session_mw.stretch import Stretch
 
 SCAN_COUNT = 500
-EDGES = 2  # messages, which are sent in any case
+EDGES = 2  # messages, the first and the last, which are sent in any case
 
 
 class RedisBackend:
     """Keeps conversations in Redis 6.2 or newer, or Valkey, without modules.
 
-    *connect* makes a line; it is called again when the event loop has changed, since a
-    connection belongs to the loop that opened it.
+    *connect* makes a line. It is called again when the event loop has changed, since a connection
+    belongs to the loop that opened it.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class RedisBackend:
             raise UnreadableConversation("hash", complaint(cast("bytes", answer[2])))
         if answer[10] == edges(had) and answer[7] == known.commit_id.encode():
             return read_snapshot(cast("Found", tuple(answer)), had)
-        # Another log: written into by hand, or by others after a failover has lost what we saw.
+        # The log is another one: changed by hand, or by others after a failover lost what we saw.
         return await self.load(key, window, timeout + started - monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
@@ -131,7 +131,7 @@ class RedisBackend:
         return cast("list[bytes]", answer)[1] == b"existed"
 
     async def has(self, key: str, timeout: float) -> bool:
-        # One key alone is found while its slot is on the way to another node.
+        # With one key only: a slot that is moving to another node answers for one, not for several.
         tag, name = str(next(self._tags)), redis_keys(self._prefix, key)[0]
         answer = await self._current().send(
             ("EVALSHA", scripts.HAS, 1, name, tag), timeout, tag.encode()
@@ -164,10 +164,10 @@ class RedisBackend:
     def _run(
         self, timeout: float, script: str, key: str, head: str, values: Sequence[Argument] = ()
     ) -> Awaitable[Reply]:
-        """Run a script, whose answer begins with the first word of the head that it was given.
+        """Run a script, whose answer must begin with the tag that its head begins with.
 
-        No other command on that connection had the same: a connection that is one reply ahead or
-        behind would give every request somebody else's conversation, and is found out.
+        No other command has the same tag. A connection that is one reply ahead or behind would give
+        every request somebody else's conversation: the tag shows it.
         """
         tag, names = str(next(self._tags)), redis_keys(self._prefix, key)
         command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *values)

@@ -1,4 +1,4 @@
-"""Commands of concurrent requests leave together, on tasks that no request can cancel."""
+"""Commands of concurrent requests, sent together by tasks that no request can cancel."""
 
 import asyncio
 import itertools
@@ -35,11 +35,11 @@ WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.Invali
 
 
 class Delivery(NamedTuple):
-    """When a command counts as delivered, and when it goes out once more; times are in seconds.
+    """When a command is sent once more, and when a commit counts; times are in seconds.
 
-    The commands of a connection that is silent for *doubt_after* are sent over another one as
-    well, and the first answer counts. After *give_up_after* it is closed. A commit counts once
-    *replicas* replicas have it.
+    When a connection is silent for *doubt_after*, its commands are sent over another one as well,
+    and the first answer counts. After *give_up_after* it is closed. A commit counts once *replicas*
+    replicas have it.
     """
 
     doubt_after: float
@@ -50,11 +50,11 @@ class Delivery(NamedTuple):
 class Batcher:
     """Sends what is issued in one event-loop tick as one pipeline.
 
-    A request waits on a future, never on the socket: cancelling it leaves the connection in
-    order, and a command whose request has gone before it was sent is not sent at all. At most
-    `PIPELINES` are under way; meanwhile the next one grows, up to `DEPTH` commands. One that is
-    silent for too long is doubted and makes room, as a connection may be dead where the server is
-    not.
+    A request waits for a future, never for the socket: cancelling it leaves the connection in
+    order, and a command whose request was cancelled before it was sent is not sent at all. At most
+    `PIPELINES` are under way; meanwhile the next one grows, up to `DEPTH` commands. A pipeline that
+    is silent for too long is doubted, and does not count any more: its connection may be dead while
+    the server is not.
     """
 
     def __init__(self, client: Redis, delivery: Delivery) -> None:
@@ -77,9 +77,9 @@ class Batcher:
     def send(self, command: Command, timeout: float, tag: bytes = b"") -> asyncio.Future[Reply]:
         """Queue *command* and return the future of its reply, which fails after *timeout* seconds.
 
-        Every command given here may be sent twice, when a connection breaks or is silent before
-        its reply: each must change nothing the second time. A reply that does not begin with
-        *tag* is another command's, and ends its connection.
+        Any command may be sent twice, when a connection breaks or is silent before its reply: it
+        must change nothing the second time. A reply that does not begin with *tag* belongs to
+        another command, and its connection is closed. Raises `StoreUnavailable` when too many wait.
         """
         loop, queue = self.loop, self._waiting
         if len(queue) >= MAX_WAITING:
@@ -101,9 +101,9 @@ class Batcher:
         return not (self._waiting or self._pipelines)
 
     async def close(self) -> None:
-        """End what is under way; its requests see the store as unavailable, as later ones do."""
+        """End what is under way: its requests, and later ones, find the store unavailable."""
         self._is_closed = True
-        # First what waits: a pipeline that ends opens the next one while anything does.
+        # First what waits: a pipeline that ends opens the next one while anything waits.
         _fail(self._waiting, redis_errors.ConnectionError("the store was closed"))
         self._waiting.clear()
         pipelines = list(self._pipelines)
@@ -126,10 +126,11 @@ class Batcher:
         self._lateness.expect(id(self), seconds)
 
     def _look_at_clock(self) -> None:
-        """End what is due, in ticks as long as anything is under way, and for one tick more.
+        """Fail what is due, and look again at the next tick while anything is under way.
 
-        A timer for each command would cost as much as sending it, and could not tell a silent
-        server from this process having been too busy to read what it has said.
+        It ticks once more after that, so that the next command finds the timer set. A timer for
+        each command would cost as much as sending it, and could not tell a silent server from a
+        process that was too busy to read the reply.
         """
         self._lateness.note(id(self))
         now = self._lateness.now()
@@ -142,7 +143,7 @@ class Batcher:
         self._tick, self._due = None, math.inf
 
     def _give_up(self, now: float) -> None:
-        """End what is due by *now*, and find out what is due next."""
+        """Fail what is due by *now*, and find out what is due next."""
         self._due = math.inf
         for one in itertools.chain(self._waiting, *self._under_way.values()):
             if one.reply.done():
@@ -154,7 +155,7 @@ class Batcher:
                 self._due = min(self._due, one.due)
 
     def _open_pipeline(self) -> None:
-        """Open a pipeline, if there may be one more, and those that start do not take all."""
+        """Open one more pipeline if there is room, and if those that start leave some commands."""
         if len(self._waiting) <= len(self._starting) * DEPTH:
             return
         if len(self._pipelines) - len(self._doubted) >= PIPELINES:
@@ -182,7 +183,7 @@ class Batcher:
             return
         try:
             wire = self._idle.pop() if self._idle else self._new_wire()
-        except (*CLIENT_ERRORS, TypeError, ValueError) as error:  # of a foreign connection class
+        except (*CLIENT_ERRORS, TypeError, ValueError) as error:  # a foreign connection class
             _fail(batch, error)
             return
         self._under_way[wire] = batch
@@ -205,15 +206,15 @@ class Batcher:
                 await wire.close()
 
     def _doubt(self, wire: Wire, pipeline: asyncio.Task[None], at: float) -> None:
-        """Let another pipeline send what *wire* has not answered yet; both may answer it.
+        """Let another pipeline send what *wire* has not answered yet; the first answer counts.
 
-        Only now is a time set for the end of *pipeline*: hardly one is ever doubted, and a second
-        timer for each would be a twentieth of what a request that is alone costs.
+        Only now a timer is set that ends *pipeline*. Few are ever doubted, and a second timer for
+        each would be a twentieth of what a lone request costs.
         """
         if pipeline.done():
             return
         left = at - self._lateness.now()
-        if left > TICK_SECONDS:  # this process itself was late: the replies may be there
+        if left > TICK_SECONDS:  # this process was late itself: the replies may have come
             self.loop.call_later(left, self._doubt, wire, pipeline, at)
             return
         self._doubted.add(pipeline)
@@ -232,7 +233,7 @@ class Batcher:
         return batch
 
     def _new_wire(self) -> Wire:
-        if self._is_closed:  # who asks in several steps, such as a scan, may not know it yet
+        if self._is_closed:  # a scan, for one, asks in several steps and may go on after that
             raise redis_errors.ConnectionError("the store was closed")
         kind = WatchedWire if is_watched() else PlainWire
         return kind(self._client, self._delivery.replicas)
@@ -244,21 +245,21 @@ class Batcher:
         except redis_errors.RedisError as error:
             if type(error) not in WORTH_ANOTHER_TRY and not self._was_late(error, began):
                 raise
-            # It had died unnoticed, is out of step, or could not be made while this process stood
-            # still. Who was answered before is not asked again.
+            # The connection had died unnoticed, is out of step, or could not be made because this
+            # process stood still. Commands that were answered before that are not sent again.
             await wire.close()
             refused = await wire.exchange([one for one in batch if not one.reply.done()])
         if refused:
             await self._mend(wire, refused)
 
     def _was_late(self, error: redis_errors.RedisError, began: float) -> bool:
-        """Say whether *error* is a time-out of the client, most of which this process was busy."""
+        """Say whether *error* is a time-out for most of which this process was busy."""
         taken = monotonic() - began
         is_timeout = isinstance(error, redis_errors.TimeoutError)
         return is_timeout and self._lateness.within(taken) > taken / 2
 
     async def _mend(self, wire: Wire, refused: Refused) -> None:
-        """Ask again what was refused for a reason that can be mended: none of it was done."""
+        """Mend the reason why commands were refused, and send them again: none of them was done."""
         again = [one for one, _ in refused]
         if any(isinstance(error, redis_errors.NoScriptError) for _, error in refused):
             loads = [self._unattended("SCRIPT", "LOAD", source) for source in SOURCES]
@@ -268,7 +269,7 @@ class Batcher:
             if now - self._redialed < SECONDS_BETWEEN_REDIALS:
                 _refuse(refused)
                 return
-            # The primary was demoted, and the address leads to another one by now.
+            # The primary was demoted: a new connection to the same address may lead to the new one.
             self._redialed = now
             idle, self._idle = self._idle, []
             for other in [wire, *idle]:

@@ -1,4 +1,4 @@
-"""A cluster: each command to the primary that has its slot, redirected when the slot has moved."""
+"""A cluster: each command goes to the primary that has its slot, and follows redirections."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ from jv_session_mw.errors import StoreUnavailable
 SECONDS_BETWEEN_MAPS = 0.2
 PAUSE_SECONDS = 0.02
 LAST_SECONDS = 2 * PAUSE_SECONDS  # too little for a pause and another try
-# The slot is between two owners, or without one: that may be over before the time is.
+# The slot is between two owners, or has none: that may be over before the timeout is.
 IN_BETWEEN = (redis_errors.TryAgainError, redis_errors.ClusterDownError)
 
 
 class ClusterLine:
-    """Batches by node. *connect* makes the client of one node.
+    """A line to a cluster, with one batcher for each node. *connect* makes the client of a node.
 
-    The map of slots is loaded when it is first needed, from one of the *seeds*, and anew when a
-    reply says that a slot has moved or a node does not answer: from the nodes known by then too.
-    Who told it before is asked last then, as that one may be cut off from the others.
-    A command that is redirected ends within its timeout all the same.
+    The map of slots is loaded from one of the *seeds* when it is first needed. It is loaded anew,
+    from any known node, when a reply says that a slot has moved, or when a node does not answer.
+    Then the node that told it before is asked last, as it may be cut off from the others. A command
+    that is redirected ends within its timeout all the same.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ClusterLine:
     def _line(self, node: Node) -> SingleLine:
         line = self._lines.get(node)
         if line is None:
-            if self._is_closed:  # what was redirected, or looks for the new map
+            if self._is_closed:  # a redirected command, or the task that loads the map
                 raise StoreUnavailable("the store was closed", reason="connection")
             line = self._lines[node] = SingleLine(self._connect(node), self._delivery)
         return line
@@ -119,7 +119,7 @@ class ClusterLine:
             self._mapped_at -= SECONDS_BETWEEN_MAPS / 2
 
     async def _map(self, timeout: float) -> None:
-        """Load the map, together with whoever else waits for it."""
+        """Load the map; all that wait for it share one load."""
         mapping = self._mapping or self._start_mapping(self._nodes())
         done, _ = await asyncio.wait({mapping}, timeout=timeout)
         if not done or mapping.cancelled():
@@ -127,7 +127,7 @@ class ClusterLine:
         mapping.result()
 
     def _nodes(self) -> list[Node]:
-        """Return whom to ask for the map, beginning with the one that told it last."""
+        """Return the nodes to ask for the map, beginning with the one that told it last."""
         known = [node for _, _, node in self._owners if node not in self._seeds]
         nodes = [*dict.fromkeys([*known, *self._seeds])]
         at = nodes.index(self._teller) if self._teller in nodes else 0
@@ -152,7 +152,7 @@ class ClusterLine:
         raise failure
 
     async def _drop_strangers(self) -> None:
-        """Close the lines to nodes that are no primaries any more, once nobody waits there."""
+        """Close the lines to nodes that are no longer primaries, unless a command waits there."""
         kept = {node for _, _, node in self._owners} | set(self._seeds)
         for node, line in list(self._lines.items()):
             if node not in kept and line.is_idle:
@@ -171,13 +171,13 @@ def _key(command: Command) -> bytes:
 
 
 def _node_in(redirection: redis_errors.AskError, asked: Node) -> Node:
-    """Return where *redirection* leads; without a host, to the one that was *asked*."""
+    """Return where *redirection* leads; if it names no host, that is the host that was *asked*."""
     host = cast("str", redirection.host)  # pyright: ignore[reportUnknownMemberType]
     return Node(host or asked.host, redirection.port)
 
 
 def _owners(reply: list[list[Reply]], asked: str) -> list[tuple[int, int, Node]]:
-    """Read who has which slots; a node that does not know its own address is where it was asked.
+    """Return which node has which slots; where the reply has no host, it is the one *asked*.
 
     Source: Redis documentation, CLUSTER SLOTS.
     """

@@ -1,4 +1,4 @@
-"""A commit as `commit.lua` takes it, and what it answers."""
+"""What `commit.lua` is given for a commit, and its answer as an outcome."""
 
 import hashlib
 from typing import Final, TypeAlias, cast
@@ -9,7 +9,7 @@ from jv_session_mw.changes import GONE, Changes, Outcome
 FEW_BYTES: Final = 16
 DIGEST_DIGITS: Final = 16
 
-# What `commit.lua` answers, unless the conversation is gone; after it come the conflicts.
+# How an answer of `commit.lua` begins unless the conversation is gone; the conflicts follow.
 Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
 
 
@@ -37,12 +37,12 @@ def values_of(changes: Changes) -> list[Argument]:
 
 
 def _base(base: bytes | None) -> str | bytes:
-    """Return what tells the script which bytes a change rests on: themselves, if they are few."""
+    """Return what the script compares a stored value with: few bytes themselves, else a digest."""
     if base is None:
         return ""
     if len(base) <= FEW_BYTES:
         return b"=" + base
-    # Tells one value from another, for which SHA-1 is what Lua scripts have at hand.
+    # SHA-1 because Lua scripts have it at hand. It only tells values apart, and guards nothing.
     return hashlib.sha1(base, usedforsecurity=False).hexdigest()[:DIGEST_DIGITS]
 
 

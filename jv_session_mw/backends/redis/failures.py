@@ -1,4 +1,4 @@
-"""Foreign exceptions -> ours: a table, because a missing row is a leak."""
+"""Exceptions of redis-py and the socket as ours, by a table: a missing row would be a leak."""
 
 import re
 
@@ -29,7 +29,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 CLIENT_ERRORS = (redis_errors.RedisError, OSError)
 
-# What the client library has no class for, or what a script of Redis 6.2 wraps into its own error.
+# Errors that redis-py has no class for, or that a script of Redis 6.2 wraps into one of its own.
 _WORDS = re.compile(
     r"(?:^|: -)(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|MASTERDOWN|CLUSTERDOWN)\b"
     r"|(max number of clients)|(cluster support disabled)|(No master found)"
@@ -44,8 +44,8 @@ _MEANS = {
     "nknown Redis command": "permission",
 }  # fmt: skip
 
-WHICH_ARGUMENTS = ", with args"  # what follows shows keys, and with them ids and owners
-WHICH_SENTINELS = " : <"  # what follows shows a client with all its options, for each of them
+WHICH_ARGUMENTS = ", with args"  # keys follow, and with them ids and owners: not to be shown
+WHICH_SENTINELS = " : <"  # clients follow, with all their options: not to be shown
 
 _HINTS = {
     "cluster support disabled": "this server is no cluster: use redis:// instead of redis+cluster://",
@@ -73,7 +73,7 @@ def translate(error: Exception) -> StoreError:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the short, constant name of what has gone wrong."""
+    """Return the short, constant name of what went wrong."""
     found = _WORDS.search(str(error))
     if found is not None:
         return _MEANS[next(word for word in found.groups() if word)]

@@ -14,17 +14,17 @@ from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 LAYOUT: Final = "3"
 FIELD: Final = b"."
-FEW_FIELDS: Final = 100  # whose names are remembered; more are likely to be others each time
-DIGITS: Final = 15  # what a number of Lua holds exactly
+FEW_FIELDS: Final = 100  # names of so many are remembered; more are likely to differ each time
+DIGITS: Final = 15  # of the integers that Lua holds exactly
 
-# What `load.lua` answers where there is something: a tag, 'found' or 'same', what remains of the
-# TTL, the length of the log, version, creation, birth, the last commit and the number of its first
-# message, the other fields, and the elements.
+# What `load.lua` answers if something is stored: a tag, 'found' or 'same', what remains of the TTL,
+# the length of the log, version, creation, birth, the last commit and the number of its first
+# message, the other fields, and the elements of the list.
 Found: TypeAlias = tuple[
     bytes, bytes, int, int, int, int, bytes, bytes, int, list[bytes], list[bytes]
 ]
 
-_NOT_OURS: Final = chr(0xDC80)  # which the UTF-8 of a name can never become
+_NOT_OURS: Final = chr(0xDC80)  # no name in UTF-8 decodes to this
 
 
 def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
@@ -34,13 +34,13 @@ def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
 
 
 def scan_pattern(prefix: str) -> str:
-    """Return the glob that finds the hashes, and only those, of *prefix*."""
+    """Return the glob that finds the hashes of *prefix*, but no lists and tombstones."""
     escaped = "".join(f"\\{sign}" if sign in "*?[]^\\" else sign for sign in prefix)
     return escaped + "{*}"
 
 
 def key_of(prefix: str, name: bytes) -> str | None:
-    """Return the conversation's key from the name of its hash, None for a foreign name."""
+    """Return the conversation's key from the name of its hash; None for a name that is not ours."""
     before, after = f"{prefix}{{".encode(), b"}"
     if not (name.startswith(before) and name.endswith(after) and len(name) > len(before)):
         return None
@@ -70,7 +70,7 @@ def read_snapshot(found: Found, messages: Stretch) -> Snapshot:
 
 @lru_cache(256)
 def _names_of(fields: tuple[bytes, ...]) -> list[str]:
-    """Return the names of the state that *fields* are; those of one app have the same in each."""
+    """Return the names of state that *fields* stand for: an app mostly has the same few."""
     return _decoded(fields)
 
 

@@ -1,4 +1,4 @@
-"""The way to the server or servers of a store, and the shortest one: to a single primary."""
+"""The line to the server or servers of a store, and the one to a single primary."""
 
 from collections.abc import Awaitable
 from typing import Protocol
@@ -18,7 +18,7 @@ class Line(Protocol):
         ...
 
     async def primaries(self, timeout: float) -> list[Batcher]:
-        """Return what leads to each primary, for what concerns them all."""
+        """Return the batcher of each primary, for commands that concern all of them."""
         ...
 
     async def close(self) -> None: ...
@@ -44,6 +44,6 @@ class SingleLine:
     async def close(self) -> None:
         await self.batcher.close()
         await self._client.aclose()
-        # One by one: a Sentinel of redis-py 6 has no aclose() of its own.
+        # One by one, because a Sentinel of redis-py 6 has no aclose().
         for client in [] if self._sentinel is None else self._sentinel.sentinels:
             await client.aclose()

@@ -11,7 +11,7 @@ def _read(name: str) -> str:
 
 
 def digest(source: str) -> str:
-    """Return the server's name for a script: no signature (EVALSHA, Redis documentation)."""
+    """Return what EVALSHA calls a script by; it is a name, and guards nothing."""
     return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 

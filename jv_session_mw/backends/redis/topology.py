@@ -1,4 +1,4 @@
-"""From an address to a line that fails fast and never repeats a command by itself."""
+"""Makes the line to an address or a client: it fails fast, and redis-py repeats nothing."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -28,11 +28,11 @@ Connect = Callable[[Delivery], Line]
 Client = Redis | RedisCluster
 Credentials = CredentialProvider
 
-# redis-py checks a pooled connection for unread bytes only with RESP2, and a connection that is one
-# reply behind gives every request somebody else's conversation.
+# redis-py checks a pooled connection for unread bytes only with RESP2. A connection that is one
+# reply behind would give every request somebody else's conversation.
 RESP2 = 2
 
-# What a client gives its connections that is that client's own, or is about RESP3.
+# Options of a client's connections that only make sense for that client, or for RESP3.
 OF_THE_CLIENT = (
     "connection_pool", "connection_class", "max_connections", "response_callbacks", "himport_",
     "maint_", "oss_", "orig_", "event_dispatcher", "host", "port", "path",
@@ -42,7 +42,7 @@ TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 def connection_options(connect_timeout: float, read_timeout: float) -> Options:
-    """Return what every connection has, whatever the address says; times are in seconds."""
+    """Return the options that every connection has, whatever the address says, in seconds."""
     return {
         "protocol": RESP2,
         "decode_responses": False,
@@ -57,7 +57,7 @@ def connection_options(connect_timeout: float, read_timeout: float) -> Options:
 
 
 def connect_to(address: Address, ours: Options) -> Connect:
-    """Return what makes a line to *address*; raise `ConfigurationError` for bad options."""
+    """Return a function that makes a line to *address*; bad options raise `ConfigurationError`."""
     options = {**address.options, **ours}
     kind: type[Any] = options.pop("connection_class", Connection)
     if address.kind == "cluster":
@@ -75,10 +75,11 @@ def connect_to(address: Address, ours: Options) -> Connect:
 
 
 def connect_like(client: Client, ours: Options) -> Connect:
-    """Return what makes a line to where *client* leads, by connections of its own.
+    """Return a function that makes a line to where *client* leads, with connections of its own.
 
-    The client is neither used nor closed: it may be shared, decode its replies, or retry. Of it are
-    taken the address, the credentials, the TLS options and the class of its connections.
+    The client is neither used nor closed: it may be shared, decode its replies, or retry. Its
+    address, credentials, TLS options and class of connections are taken over. Raises
+    `ConfigurationError` for what is no client of `redis.asyncio`, and for bad options.
     """
     if not isinstance(client, Client):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"client= is {kind_of(client)}: give a client of redis.asyncio")
@@ -116,7 +117,7 @@ def _cluster(seeds: tuple[Node, ...], kind: type[Any], options: Options) -> Conn
 
 def _sentinels(address: Address, kind: type[Any], options: Options, ours: Options) -> Connect:
     _check(kind, options)
-    # Of TLS, what holds for the servers holds for the sentinels; the credentials are their own.
+    # The sentinels have the TLS options of the servers, but credentials of their own.
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if kind is SSLConnection:
         tls["ssl"] = True
@@ -125,7 +126,8 @@ def _sentinels(address: Address, kind: type[Any], options: Options, ours: Option
     managed = SentinelManagedSSLConnection if kind is SSLConnection else SentinelManagedConnection
 
     def connect(delivery: Delivery) -> Line:
-        # Asked one by one: where all but the last are silent, there is still time for the primary.
+        # They are asked one by one: even if all but the last are silent, time is left for the
+        # primary.
         each = delivery.give_up_after / (len(address.nodes) + 1)
         brief = {name: min(each, to_sentinels[name]) for name in TIMEOUTS}
         manager = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels | brief)  # type: ignore[no-untyped-call]
@@ -136,7 +138,7 @@ def _sentinels(address: Address, kind: type[Any], options: Options, ours: Option
 
 
 def _managed(pool: SentinelConnectionPool, kind: type[Any], options: Options) -> Connect:
-    """Return what makes a line by the sentinels of somebody else's *pool*."""
+    """Return a function that makes a line by the sentinels of a client's *pool*."""
     _check(kind, {**options, "connection_pool": pool})
     service = cast("str", pool.service_name)  # pyright: ignore[reportUnknownMemberType]
     manager = cast("Sentinel", pool.sentinel_manager)  # pyright: ignore[reportUnknownMemberType]
@@ -159,7 +161,7 @@ def _without_its_own(options: Options) -> Options:
 
 
 def _check(kind: type[Any], options: Options) -> None:
-    """Make one connection, which does not connect yet, so that a bad option is seen at start."""
+    """Make a connection object, which does not connect yet, so that a bad option fails at start."""
     try:
         kind(**options)
     except (TypeError, ValueError, RedisError) as error:

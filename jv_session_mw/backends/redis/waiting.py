@@ -1,4 +1,4 @@
-"""A command and whoever waits for its reply, and the replies that a batch of them is given."""
+"""Commands that wait for their replies, and the answers that a batch of them gets."""
 
 import asyncio
 import contextvars
@@ -23,11 +23,11 @@ DURABLE: Final = frozenset({COMMIT, DELETE})
 
 
 class Waiting(Struct):
-    """A command, as it was given and as it is sent, and whoever waits for its reply.
+    """A command, as it was given and as it is sent, and the future of its reply.
 
-    *timeout* is in seconds, and over at the moment *due* by the clock of the loop's `Lateness`.
-    *context* is that of the request, so that a span made on its behalf has a parent in its trace. A
-    reply to a command with a *tag* begins with it.
+    *timeout* is in seconds; it is over at *due* by the clock of the event loop's `Lateness`.
+    *context* is that of the request, so that spans made on its behalf belong to its trace. The
+    reply to a command with a *tag* begins with the tag.
     """
 
     command: Command
@@ -40,7 +40,7 @@ class Waiting(Struct):
 
     @property
     def is_durable(self) -> bool:
-        """Whether replicas must have it too, where the store asks for that."""
+        """Whether replicas must have it too, if the store waits for them."""
         return self.command[0] == "EVALSHA" and self.command[1] in DURABLE
 
     def fail(self, error: Exception) -> None:
@@ -54,12 +54,12 @@ Refused: TypeAlias = list[tuple[Waiting, redis_errors.ResponseError]]
 def waiting(
     command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
 ) -> Waiting:
-    """Pack *command* here, so that what cannot be encoded is this caller's error alone."""
+    """Return *command* packed, so that what cannot be encoded fails here, for this caller alone."""
     return Waiting(command, pack(command), reply, timeout, due, contextvars.copy_context(), tag)
 
 
 class Answers:
-    """What comes back for one batch: given at once, or held until the replicas have it."""
+    """The replies to one batch: given at once, or, of commits, once enough replicas have them."""
 
     def __init__(self, wait: Command | None) -> None:
         self._wait = wait
@@ -82,7 +82,7 @@ class Answers:
             waiting.fail(error)
 
     def acknowledge(self, replicas: object) -> None:
-        """Give what was held, if enough replicas have it by now."""
+        """Give the replies that were held if enough *replicas* have the commits, else fail them."""
         assert self._wait is not None
         most = self._wait[1]
         if isinstance(replicas, int) and isinstance(most, int) and replicas >= most:

@@ -1,4 +1,4 @@
-"""What takes a batch of commands to the server: a connection of its own, or somebody's pipeline."""
+"""What sends a batch of commands: a connection of its own, or redis-py's pipeline."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,14 +14,14 @@ from jv_session_mw.lateness import lateness_of
 
 
 class Wire(Protocol):
-    """What can take a batch to the server."""
+    """Something that can send a batch to the server and read the replies."""
 
     async def exchange(self, batch: Sequence[Waiting]) -> Refused:
-        """Send *batch* and answer it; return those to ask again once their cause is mended.
+        """Send *batch* and answer it; return the commands to send again once the cause is mended.
 
-        That is a script which the server does not know, or a write that a replica refused. Any
-        other error reply is answered to its own command. Raises what redis-py and the socket raise;
-        who has no answer by then may or may not have been heard.
+        Those are scripts that the server does not know, and writes that a replica refused. Any
+        other error reply is the answer to its command. Raises what redis-py and the socket raise:
+        a command without an answer by then may or may not have been done.
         """
         ...
 
@@ -33,9 +33,9 @@ class Wire(Protocol):
 class PlainWire:
     """A connection of its own, written to and read from without a client in between.
 
-    A pipeline of redis-py costs twice as much for each command. Whoever waits for the exchange
-    bounds its time as a whole; the connection does not time each reply again. A commit is answered
-    once *replicas* replicas have it.
+    A pipeline of redis-py costs twice as much for each command. The connection has no time-out for
+    each reply, since the batcher bounds the exchange as a whole. A commit is answered once
+    *replicas* replicas have it.
     """
 
     def __init__(self, client: Redis, replicas: int = 0) -> None:
@@ -70,7 +70,7 @@ class PlainWire:
 
 
 class WatchedWire:
-    """The client's own pipeline, for whoever has wrapped it: to trace it, most of all."""
+    """The client's own pipeline, used when somebody has wrapped it, mostly to trace it."""
 
     def __init__(self, client: Redis, replicas: int = 0) -> None:
         self._client = client
@@ -102,14 +102,14 @@ class WatchedWire:
 def is_watched() -> bool:
     """Say whether somebody, such as an instrumentation, has put itself around redis-py's pipeline.
 
-    OpenTelemetry's leaves a `__wrapped__`; others put a function of their own module there.
+    OpenTelemetry's leaves a `__wrapped__`; others put a function of another module there.
     """
     execute = Pipeline.execute
     return hasattr(execute, "__wrapped__") or execute.__module__ != Pipeline.__module__
 
 
 def _wait(replicas: int, batch: Sequence[Waiting]) -> Command | None:
-    """Return the WAIT that follows *batch*, bounded by the first of its commits that is due."""
+    """Return the WAIT to send after *batch*, None if none; it ends when the first commit is due."""
     if not replicas:
         return None
     durable = [waiting.due for waiting in batch if waiting.is_durable]

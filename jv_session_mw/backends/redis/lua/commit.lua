@@ -8,11 +8,11 @@
 --       digits of their SHA-1; '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
 -- Answers {tag, status, version, created, ttl, total, first seq, birth, conflicts ...}.
--- Everything that can fail is done before the first write: a script is not rolled back. To call the
--- server is what costs most, so that it is asked for all fields at once.
+-- Everything that can fail is done before the first write: a script is not rolled back. Calls to the
+-- server cost most, so all fields are asked for at once.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local few_bytes, most_bytes = 1000, 8000 -- of the commits that are remembered
-local part = 1000 -- values that Lua's stack holds in any case
+local part = 1000 -- as many values fit on Lua's stack
 
 local tag, ttl, lifetime, most, reject, layout, commit, base, expected_birth, revive, cleared,
       fields, removed, appended, replaced, dropped = string.match(
@@ -46,10 +46,10 @@ local function whole(digits)
   return digits and #digits <= 15 and tonumber(digits)
 end
 
--- The commits are the rest of the meta field from some place on, and may be long: they are not copied.
+-- The commits are the meta field's rest, from some place on. It may be long, so it is not copied.
 local function are_commits(text, from)
   if not string.find(text, '^ [%w_-]+=%d+,%d+,%d+', from) then return false end
-  if #text - from >= few_bytes then -- to look at each of them would cost more than all the rest
+  if #text - from >= few_bytes then -- checking each of them would cost more than all the rest
     return string.find(string.sub(text, -200), ' [%w_-]+=%d+,%d+,%d+$') ~= nil
   end
   return string.gsub(string.sub(text, from), ' [%w_-]+=%d+,%d+,%d+', '') == ''
@@ -60,8 +60,8 @@ local function split(element)
   return whole(seq), value
 end
 
--- Sequence numbers grow along the list but may have gaps, so the place is found by halving: that of the
--- first message whose number is seq or a higher one, and what is there if it is seq.
+-- Returns the place of the first message whose number is seq or higher, and its value if it is seq.
+-- Numbers grow along the list but may have gaps, so the place is found by halving.
 local function find(seq)
   local low, high = 0, redis.call('LLEN', list)
   while low < high do
@@ -77,7 +77,7 @@ end
 local stone = ''
 if revive then
   stone = redis.call('GET', tombstone) or ''
-  -- It was stored before the delete, and comes a second time.
+  -- This commit was stored before the delete, and comes a second time.
   if string.find(stone, ' ' .. commit .. '=', 1, true) then return {tag, 'gone'} end
 elseif redis.call('EXISTS', tombstone) == 1 then
   return {tag, 'gone'}
@@ -86,7 +86,7 @@ end
 local names = {'@'}
 for at = fields_at, removed_at - 1, 3 do names[#names + 1] = '.' .. ARGV[at] end
 for at = removed_at, appended_at - 1, 2 do names[#names + 1] = '.' .. ARGV[at] end
--- What is of another type fails here, which costs less than to ask for the types each time.
+-- Keys of another type fail here, which costs less than asking for the types each time.
 local stored = redis.pcall('HMGET', hash, unpack(names, 1, math.min(part, #names)))
 local total = redis.pcall('LLEN', list)
 local failed = stored.err and stored or type(total) == 'table' and total
@@ -128,7 +128,7 @@ end
 local _, done = string.find(meta, ' ' .. commit .. '=', commits, true)
 if done then
   local was_version, was_first = string.match(meta, '^(%d+),(%d+)', done + 1)
-  -- A write, so that who waits for replicas now waits for those of the first time too.
+  -- A write, so that a WAIT for replicas now covers what was written the first time too.
   redis.call('PEXPIRE', hash, ttl)
   redis.call('PEXPIRE', list, ttl)
   return {tag, 'committed', tonumber(was_version), created, ttl, total, tonumber(was_first), birth}
@@ -191,12 +191,12 @@ total = in_parts('RPUSH', list, elements) or total
 if most > 0 then redis.call('LTRIM', list, -most, -1) end
 if most > 0 or cleared > 0 or dropped_at <= #ARGV then total = redis.call('LLEN', list) end
 
--- A commit is asked again within seconds, and hundreds of others may have come between: the last 8 are
--- remembered in any case, and those of the last minute too, as many as there is room for.
+-- A commit without a reply is sent again within seconds, and hundreds of others may have come between.
+-- So the last 8 are remembered in any case, and those of the last minute as far as there is room.
 local age = math.max(0, math.floor((now - created) / 1000))
 local this = string.format(' %s=%.0f,%.0f,%.0f', commit, answer[3], answer[7], age)
 local deleted_by = string.match(stone, '^[em][%w_-]+')
-if deleted_by then -- should that delete come a second time, it finds itself here
+if deleted_by then -- should that delete come a second time, it finds its id here
   this = string.format(' %s=0,0,%.0f', deleted_by, age) .. this
 end
 local function oldest_goes()

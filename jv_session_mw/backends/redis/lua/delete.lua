@@ -1,10 +1,10 @@
 -- KEYS: hash, list, tombstone.
 -- ARGV: a tag, the ttl in ms, the version and birth of what may be deleted, and the id of this delete,
 --       in one string. A version of 0 is whatever there is.
--- Answers {tag, 'existed'}, {tag, 'missing'}, or {tag, 'changed'}, which changes nothing.
--- The tombstone is what a request in flight meets when it comes to commit. It holds the id, after an 'e'
--- or 'm' for what was answered, and the last commits of what was deleted: a delete or a commit that
--- comes a second time, perhaps late, is told from another one.
+-- Answers {tag, 'existed'}, {tag, 'missing'}, or {tag, 'changed'} if nothing was deleted.
+-- The tombstone keeps a request in flight from storing it again. It holds the id of the delete, after an
+-- 'e' or 'm' for what was answered, and the last commits of what was deleted. They show that a delete or
+-- a commit comes a second time, even if it comes late.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local tag, ttl, version, birth, id =
   string.match(ARGV[1], '^(%S+) (%d+) (%d+) (%S+) (%S+)$')
@@ -18,7 +18,7 @@ for _, answered in ipairs({'existed', 'missing'}) do
   local mark = string.sub(answered, 1, 1) .. id
   local is_revived = string.find(meta, ' ' .. mark .. '=', 1, true)
   if is_revived or string.sub(stone, 1, #mark) == mark then
-    -- A write, so that who waits for replicas now waits for those of the first time too.
+    -- A write, so that a WAIT for replicas now covers what was written the first time too.
     local key = is_revived and hash or tombstone
     redis.call('PEXPIRE', key, redis.call('PTTL', key))
     return {tag, answered}

@@ -2,15 +2,15 @@
 -- ARGV: a head of words: a tag, the layout, where the window begins, counted from the end (0: all),
 --       and if the caller has it already, its version, birth and total.
 -- Answers {tag, 'found', ttl, total, version, created, birth, commit, first seq, fields, messages},
--- {tag, 'missing'}, {tag, 'deleted'} or {tag, 'unreadable', meta}; writes nothing. Who has the messages
--- already gets {tag, 'same', ...}, and of them the first and the last one of the window.
+-- {tag, 'missing'}, {tag, 'deleted'} or {tag, 'unreadable', meta}; writes nothing. A caller that has the
+-- messages already gets {tag, 'same', ...}, with only the first and the last message of the window.
 local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
 local tag, layout, start, known = string.match(ARGV[1], '^(%S+) (%S+) (%S+) ?(.*)$')
 if redis.call('EXISTS', tombstone) == 1 then
   return {tag, 'deleted'}
 end
 
--- What is of another type fails here, which costs less than to ask for the types each time.
+-- Keys of another type fail here, which costs less than asking for the types each time.
 local fields, total = redis.pcall('HGETALL', hash), redis.pcall('LLEN', list)
 local failed = fields.err and fields or type(total) == 'table' and total
 if failed then
@@ -19,7 +19,7 @@ if failed then
   return redis.error_reply('UNREADABLE the keys are of type ' .. types)
 end
 if #fields == 0 then
-  -- A log without its hash is what an evicting server leaves over: not to be joined by a new one.
+  -- An evicting server may leave a log without its hash: no new conversation is to begin with that.
   return {tag, total == 0 and 'missing' or 'deleted'}
 end
 
@@ -31,13 +31,14 @@ for at = 1, #fields, 2 do
     break
   end
 end
--- The commits may be hundreds, for the next commit to find itself: a load looks at the first and the last.
+-- There may be hundreds of commits, which only a commit has to look through: here two are checked, the
+-- first and the last.
 local found, version, created, seq, dies, birth =
   string.match(meta, '^(%S+) (%d+) (%d+) (%d+) (%d+) ([%w_-]+) [%w_-]+=%d+,%d+,%d+')
 local commit, first_seq = string.match(string.sub(meta, -200), ' ([%w_-]+)=%d+,(%d+),%d+$')
 local is_ours = found == layout and commit
 local longest = is_ours and math.max(#version, #created, #seq, #dies, #first_seq) or 16
-if longest > 15 then return {tag, 'unreadable', meta} end -- what a number of Lua holds exactly
+if longest > 15 then return {tag, 'unreadable', meta} end -- Lua holds no more digits exactly
 
 local status, messages = 'found', nil
 if version .. ' ' .. birth .. ' ' .. total == known then
