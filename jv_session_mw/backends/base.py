@@ -14,13 +14,13 @@ class Backend(Protocol):
     """Keeps conversations as bytes under keys that the store has already made safe.
 
     *timeout* is in seconds and is a promise: the call has returned or raised by then. A backend
-    that cannot answer raises `StoreUnavailable`, when it is called or when that is awaited; bytes
-    that it cannot make sense of are `UnreadableConversation` and stay as they are. Cancelling a
-    call leaves its outcome open, and nothing else broken.
+    that cannot answer raises `StoreUnavailable`, when it is called or when the call is awaited. For
+    bytes that it cannot read it raises `UnreadableConversation`, and leaves them as they are.
+    Cancelling a call leaves its outcome open, but breaks nothing.
     """
 
     def open(self, timeout: float) -> Call[None]:
-        """Make ready, so that the first request does not pay for it."""
+        """Connect and prepare, so that the first request does not pay for it."""
         ...
 
     def close(self) -> Call[None]: ...
@@ -30,7 +30,7 @@ class Backend(Protocol):
         ...
 
     def condition(self) -> Condition:
-        """Say how it is, by what is known already."""
+        """Say how it is, by what is known already: nobody is asked."""
         ...
 
     def load(
@@ -38,8 +38,8 @@ class Backend(Protocol):
     ) -> Call[Snapshot]:
         """Return fields and the last *window* messages (0: all), in one round trip.
 
-        Nothing stored is a snapshot of version 0, never an error. Loading writes nothing. Messages
-        that the caller has in *known* already need not be sent again.
+        If nothing is stored, it is a snapshot of version 0, never an error. Loading writes nothing.
+        Messages that the caller has already, in *known*, need not be sent again.
         """
         ...
 
@@ -60,10 +60,9 @@ class Backend(Protocol):
         ...
 
     def retire(self, key: str, seen: Snapshot, timeout: float) -> Call[bool]:
-        """Delete the conversation, unless it has changed since it was *seen*.
+        """Delete the conversation unless it has changed since it was *seen*; say whether it did so.
 
-        Says whether this has deleted it. What somebody has stored meanwhile is not lost with it,
-        and who has deleted it meanwhile is found out.
+        False also means that somebody else has deleted it meanwhile.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Entries by their keys, bounded by number and bytes; the least recently used one goes first."""
+"""Entries by key, bounded in number and bytes; the least recently used is dropped first."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from jv_session_mw.backends.entry import Entry
 
 
 class Bounded:
-    """What memory keeps, and what it weighs. An expired entry is dropped when it is met."""
+    """The entries, and the `size` of all in bytes. An expired one is dropped when it is found."""
 
     __slots__ = ("_clock", "_max_bytes", "_max_entries", "by_key", "size")
 
@@ -25,7 +25,7 @@ class Bounded:
         return [key for key in list(self.by_key) if self.find(key) is not None]
 
     def find(self, key: str) -> Entry | None:
-        """Return the living entry of *key*; that is a use of it."""
+        """Return the entry of *key* unless it has expired; that counts as a use."""
         entry = self.by_key.get(key)
         if entry is None:
             return None
@@ -36,7 +36,7 @@ class Bounded:
         return entry
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep *entry*, whose size is known."""
+        """Keep *entry* under *key*, in place of what is there; its size must be set."""
         self.forget(key)
         self.by_key[key] = entry
         self._resize(entry.size)
@@ -47,13 +47,13 @@ class Bounded:
             self.size -= entry.size
 
     def grow(self, key: str, entry: Entry, by: int) -> None:
-        """Note that *entry* takes so many bytes more than before."""
+        """Note that *entry* takes *by* bytes more than before."""
         if self.by_key.get(key) is entry:  # it may have been dropped meanwhile
             entry.size += by
             self._resize(by)
 
     def drop_oldest(self) -> bool:
-        """Drop what was used least recently; say whether there was anything."""
+        """Drop the least recently used entry; say whether there was one."""
         if not self.by_key:
             return False
         _, oldest = self.by_key.popitem(last=False)

@@ -11,8 +11,8 @@ WINDOW_CALLS = 10
 class Breaker:
     """Opens after five failures in a row, or when half of ten or more calls in 10 s failed.
 
-    While it is open nobody waits for the store. Only `close()` ends that: a background probe
-    finds out, never a request.
+    While it is open nobody waits for the store. Only `close()` ends that: a background probe, never
+    a request, finds out that the store is back.
     """
 
     __slots__ = ("_calls", "_clock", "_failures", "_in_row", "_since", "is_open")
@@ -31,7 +31,7 @@ class Breaker:
         self._calls += 1
 
     def failed(self) -> None:
-        # Only a failure looks at the clock: a window without one cannot open anything.
+        # Only a failure looks at the clock: a window without failures cannot open the breaker.
         now = self._clock()
         if now - self._since > WINDOW_SECONDS:
             self._since = now

@@ -11,7 +11,7 @@ from jv_session_mw.succession import last_outcome, snapshot_after, snapshot_with
 
 
 class Sight:
-    """A conversation as it was seen at a moment of the clock, and the last commits seen here."""
+    """A conversation as it was seen *at* a moment of the clock, and its last known commits."""
 
     __slots__ = ("at", "commits", "size", "snapshot")
 
@@ -25,11 +25,11 @@ class Sight:
 
 
 class Copies:
-    """Notes what was loaded and committed, and turns it into a `Memory` only when asked.
+    """Keeps what was loaded and committed, and puts it into a `Memory` only when that is needed.
 
-    Every request loads, but outages are rare: noting a load only keeps the snapshot, which also
-    spares the next load the messages that are in it. The bounds apply to the notes and the memory
-    together; the memory, left over from the last outage, goes first.
+    Every request loads, but outages are rare. So a load only keeps the snapshot, and the next load
+    need not be sent the messages that are in it. The bounds apply to snapshots and memory together;
+    the memory, which is left over from the last outage, is dropped first.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class Copies:
 
     @property
     def size(self) -> int:
-        """The bytes that all this takes, by estimate."""
+        """The estimated bytes of snapshots and memory."""
         return self._bytes + self._memory.size
 
     def last(self, key: str, default: Snapshot) -> Snapshot:
-        """Return *key* as it was seen last, else *default*."""
+        """Return the snapshot of *key* as it was seen last, else *default*."""
         seen = self._seen.get(key)
         return default if seen is None else seen.snapshot
 
     def loaded(self, key: str, snapshot: Snapshot, before: Snapshot = MISSING) -> None:
         """Note what a load found, unless a commit that is known here has overtaken it.
 
-        Nothing has, where *before*, what was held as the load was sent, still is what is held:
-        then a failover has lost the later version.
+        *before* is what was held when the load was sent. If that is still held, no commit has come
+        between, and an older version means that a failover has lost the newer one.
         """
         seen, version = self._seen.get(key), snapshot.version
         if not version:
@@ -83,7 +83,7 @@ class Copies:
         elif held.version < version:
             self._renew(key, seen, snapshot, _commits_in(seen))
         elif held.version == version:
-            # What has no later version weighs what it did, unless the window is another.
+            # The same version has the same size, unless it was loaded with another window.
             if len(held.messages.values) != len(snapshot.messages.values):
                 self._renew(key, seen, snapshot, seen.commits)
                 return
@@ -107,24 +107,24 @@ class Copies:
             self._renew(key, seen, now, _with(_commits_in(seen), changes, outcome))
 
     def memory(self, key: str) -> Memory:
-        """Return the memory, with all in it that was noted of *key*."""
+        """Return the memory, after putting into it what was noted of *key*."""
         seen = self._seen.pop(key, None)
         if seen is None:
             return self._memory
         self._bytes -= seen.size
         self._memory.keep(key, seen.snapshot, seen.at, _commits_in(seen))
-        while self._is_full and self._seen:  # the memory is wanted now
+        while self._is_full and self._seen:  # not `_trim`: the memory is needed now
             self._drop_oldest_sight()
         return self._memory
 
     def whole(self) -> Memory:
-        """Return the memory, with all in it that was noted."""
+        """Return the memory, after putting into it all that was noted."""
         for key in list(self._seen):
             self.memory(key)
         return self._memory
 
     def deleted_until(self, key: str) -> float | None:
-        """Return the end of the tombstone of *key*, by which one is told from a later one."""
+        """Return when the tombstone of *key* ends, if there is one: a later one ends later."""
         return self._memory.tombstones.until.get(key)
 
     def forget(self, key: str) -> None:
@@ -179,7 +179,7 @@ class Copies:
 
 
 def _commits_in(seen: Sight) -> list[tuple[str, Outcome]]:
-    """Return the last commits that are known to be in what was seen, also those of others."""
+    """Return the last commits that are known to be in what was seen, whoever made them."""
     commits, snapshot = seen.commits, seen.snapshot
     if not snapshot.commit_id or (commits and commits[-1][0] == snapshot.commit_id):
         return commits

@@ -13,15 +13,15 @@ from jv_session_mw.stretch import Stretch
 REMEMBERED_COMMITS: Final = 8
 ENTRY_OVERHEAD_BYTES: Final = 600
 ITEM_OVERHEAD_BYTES: Final = 120
-ELSEWHERE: Final = 2**40  # no log has as many messages
+ELSEWHERE: Final = 2**40  # above every number that the store gives: no log has as many messages
 
 
 class Entry(Struct):
-    """One conversation as it is kept, its messages beside their sequence numbers.
+    """One conversation as memory keeps it; the messages and their numbers are two lists.
 
-    `expires` and `dies` are moments of the backend's clock, `unseen` counts the messages that
-    stand before the first one but are not here, `size` is an estimate in bytes. `origin` is the
-    birth and the version that it had elsewhere, before it came here.
+    `expires` and `dies`, the ends of the TTL and of the lifetime, are moments of the backend's
+    clock. `unseen` counts the older messages that are not here, `size` is an estimate in bytes.
+    `origin` is the birth and the version that it had in the store, before it came here.
     """
 
     version: int
@@ -40,7 +40,7 @@ class Entry(Struct):
 
 
 def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
-    """Return what keeps *snapshot*; the bytes are shared, the containers are not."""
+    """Return an entry that keeps *snapshot*; the bytes are shared, the containers are not."""
     numbers = list(snapshot.messages.numbers)
     return Entry(
         version=snapshot.version,
@@ -75,7 +75,7 @@ def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
 
 
 def outcome_of(entry: Entry, ttl_ms: int, first_seq: int, collisions: list[str]) -> Outcome:
-    """Return what a commit is answered that has made *entry* what it is."""
+    """Return the answer to the commit that has made *entry* what it is."""
     return Outcome(
         "committed",
         entry.version,
@@ -109,7 +109,7 @@ def size_of(messages: Sequence[bytes]) -> int:
 
 
 def rests_on(entry: Entry, changes: Changes) -> bool:
-    """Say whether *changes* rest on *entry*, by the birth it has here or had elsewhere before."""
+    """Say whether *changes* rest on *entry*, by the birth it has here or had in the store."""
     return changes.birth in ("", entry.birth, entry.origin[0])
 
 
@@ -134,7 +134,10 @@ def _collides(stored: bytes | None, put: Put) -> bool:
 
 
 def set_apart(entry: Entry, birth: str, start: int) -> None:
-    """Let *entry* go on by itself, under another mark of *birth* if one is given, from *start*."""
+    """Let *entry* go on apart from its original, under a new *birth* if one is given.
+
+    Its next message is numbered *start*, or higher.
+    """
     entry.origin = entry.birth, entry.version
     entry.birth = birth or entry.birth
     entry.next_seq = max(entry.next_seq, start)
@@ -143,7 +146,7 @@ def set_apart(entry: Entry, birth: str, start: int) -> None:
 def lay_base(entry: Entry, changes: Changes) -> int:
     """Put into the empty *entry* what *changes* rest on, so that they do not collide with it.
 
-    Returns the bytes by which it has grown.
+    Return the bytes by which it has grown.
     """
     fields, replaced = changes.fields, changes.replaced
     entry.fields = {name: put.base for name, put in fields.items() if put.base is not None}
@@ -159,14 +162,14 @@ def lay_base(entry: Entry, changes: Changes) -> int:
 def recall(entry: Entry, changes: Changes) -> Outcome | None:
     """Return the outcome of *changes* if they were committed before, else None.
 
-    It carries the birth that the entry has now: memory gives it another when it takes it over.
+    It carries the birth that *entry* has now, which may be a new one since memory took it over.
     """
     answer = entry.commits.get(changes.commit_id)
     return None if answer is None else replace(answer, birth=entry.birth)
 
 
 def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
-    """Keep *outcome*, to answer *changes* with it when they come a second time."""
+    """Keep *outcome*, to answer *changes* with it should they come a second time."""
     commits = entry.commits
     commits[changes.commit_id] = outcome
     if len(commits) > REMEMBERED_COMMITS:
@@ -176,7 +179,7 @@ def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:
 def rewrite(entry: Entry, changes: Changes) -> int:
     """Apply all that is not an append, and return the bytes by which *entry* has grown.
 
-    Only what is touched is weighed: a turn costs the same however long the log is.
+    Only what is touched is measured: a turn costs the same however long the log is.
     """
     fields, grown = entry.fields, 0
     for name, put in changes.fields.items():
@@ -203,7 +206,7 @@ def keep_last(entry: Entry, count: int) -> int:
 def _edit_log(entry: Entry, changes: Changes) -> int:
     """Replace, drop and clear messages, and return the bytes by which *entry* has grown.
 
-    What stands before the first of those that are dropped is not walked along.
+    Dropping walks only from the first dropped message on.
     """
     numbers, messages, grown = entry.numbers, entry.messages, 0
     for number, put in changes.replaced.items():
@@ -229,6 +232,6 @@ def _edit_log(entry: Entry, changes: Changes) -> int:
 
 
 def _place_of(entry: Entry, number: int) -> int:
-    """Return where the message of that *number* is; -1 if it is not here."""
+    """Return the index of the message with this *number*; -1 if it is not here."""
     at = bisect_left(entry.numbers, number)
     return at if at < len(entry.numbers) and entry.numbers[at] == number else -1

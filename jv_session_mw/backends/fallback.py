@@ -1,4 +1,4 @@
-"""Memory in place of a store that is away, by the rule called sticky or that called replay."""
+"""Memory in place of a store that is away, under `recovery="sticky"` or `"replay"`."""
 
 from itertools import count
 
@@ -35,11 +35,11 @@ class FallbackBackend:
     """Asks the primary, and answers from memory what the primary cannot.
 
     Two bounded memories stand behind it. `copies` follows the conversations that this process
-    served lately, so that they go on with their context; it never speaks while the primary does.
-    `kept` holds what was written or deleted while the primary was away, and is asked first. Such
-    a conversation stays in memory until its TTL, and nothing of it is migrated. With
+    served lately, so that they go on with their context; it answers only when the primary does
+    not. `kept` holds what was written or deleted while the primary was away, and is asked first.
+    Such a conversation stays in memory until its TTL, and nothing of it is migrated. With
     *replay_within*, the seconds that one replayed commit may take, it is replayed to the primary
-    and served by it again after that.
+    and then served by it again.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FallbackBackend:
         self._primary = primary
         # One quarter of the bytes is for the copies, another for the journal if there is one.
         quarters_kept = 3 if replay_within is None else 2
-        # A number that memory gives is one that the store has never given, and never will.
+        # Memory numbers messages from far above what the store has ever given or will give.
         self.kept = Memory(
             rules,
             max_entries=3 * A_QUARTER_OF_ENTRIES,
@@ -111,9 +111,9 @@ class FallbackBackend:
         return snapshot
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        """Look for what memory kept there first: beyond it lies what only the primary has.
+        """Look into `kept` first: what is older than all of that, only the primary has.
 
-        Messages that nothing can reach now are not absent: that raises `StoreUnavailable`.
+        Raises `StoreUnavailable` for messages that cannot be reached now: they are not absent.
         """
         held = self.kept.older(key, before, count)
         if held:
@@ -137,14 +137,14 @@ class FallbackBackend:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
             return replace(self._take_over(key, changes), fallback=error.reason)
-        if self._is_kept(key):  # by another commit, whose reply was lost while this one's was not
-            if self.kept.came_with(key, outcome):  # as a third one had loaded what this one did
+        if self._is_kept(key):  # another commit, without a reply, was taken over meanwhile
+            if self.kept.came_with(key, outcome):  # its copy had this commit in it already
                 return replace(outcome, birth=asked.birth or outcome.birth, fallback=KEPT)
             return replace(self._keep(key, changes), fallback=KEPT)
         if outcome.status == "committed":
             if self.copies.deleted_until(key) == deleted:
                 self.copies.committed(key, changes, outcome)
-            if asked is not changes:  # it goes on with the numbers that it had from memory
+            if asked is not changes:  # the caller goes on with the numbers it had from memory
                 outcome = replace(outcome, birth=asked.birth)
         elif outcome.status == "gone":
             self.copies.forget(key)
@@ -159,7 +159,7 @@ class FallbackBackend:
             return self.copies.memory(key).touch(key)
 
     async def delete(self, key: str, timeout: float) -> bool:
-        """Delete from the primary and from memory; a tombstone stays where the primary is away."""
+        """Delete from the primary and from memory; `kept` remembers it if the primary is away."""
         was_kept = self._is_kept(key)
         copies = self.copies.memory(key)
         held = self.kept.has(key) or copies.has(key)
@@ -188,7 +188,7 @@ class FallbackBackend:
             was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
             is_away, was_retired = True, not self.copies.memory(key).has_changed(key, seen)
-        if not was_retired or self._is_kept(key):  # taken over from another request meanwhile
+        if not was_retired or self._is_kept(key):  # kept: another request was taken over meanwhile
             return False
         self.copies.memory(key).delete(key)
         if is_away:
@@ -214,7 +214,7 @@ class FallbackBackend:
         return kept + [key for key in others if key not in self.kept]
 
     def _is_kept(self, key: str) -> bool:
-        """Whether memory decides what *key* is, and not the primary."""
+        """Say whether memory decides what is stored under *key*, rather than the primary."""
         if key in self.kept:
             return True
         return self.replay is not None and key in self.replay.journal
@@ -226,14 +226,14 @@ class FallbackBackend:
         if copies.is_deleted(key) and not changes.revive:
             return GONE
         replay, held = self.replay, copies.load(key, 0)
-        # With a replay, memory and the store may differ from now on, and a commit says by its birth
-        # which of both it rests on.
+        # With a replay, memory and the store may differ from now on: a birth of its own tells later
+        # which of the two a commit rests on.
         mark = new_commit_id() if replay is not None else ""
         rests_on_held = changes.base_version and changes.birth in ("", held.birth or changes.birth)
         here = replace(changes, birth=mark) if mark and rests_on_held else changes
         is_copied = copies.move(key, self.kept, mark)
         if not is_copied and changes.base_version:
-            # Known, but not to this process: it goes on from here without its history.
+            # The client knows it, but this process has no copy: it goes on without its history.
             self.kept.admit(key, here)
             held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
         outcome = self.kept.commit(key, here, mark)
@@ -248,25 +248,24 @@ class FallbackBackend:
         return outcome
 
     def _keep(self, key: str, changes: Changes) -> Outcome:
-        """Apply *changes* to what memory keeps, and write them down for the replay."""
+        """Apply *changes* to what memory keeps, and journal them for the replay."""
         if changes.revive:
             self.copies.memory(key).forget_all(key)
         if self.replay is None:
             return self.kept.commit(key, changes)
         here = self.replay.based_here(key, changes)
-        if key not in self.replay.journal:  # which had no room for it
+        if key not in self.replay.journal:  # the journal had no room for it
             return self.kept.commit(key, here)
-        if key not in self.kept and changes.base_version:  # it had to make room meanwhile
+        if key not in self.kept and changes.base_version:  # it was dropped to make room
             self.kept.admit(key, here)
         outcome = self.kept.commit(key, here, new_commit_id())
         self.replay.took_over(key, here, outcome, MISSING)
         return outcome
 
     def _delete_kept(self, key: str) -> None:
-        """Leave a tombstone, and let the primary hear of the delete by the replay.
+        """Leave a tombstone, and journal the delete for the replay.
 
-        Not by the sticky rule, by which the primary never hears of what memory keeps: that is how
-        a conversation is kept that the journal had no room for.
+        A conversation that the journal had no room for is sticky: the primary never hears of it.
         """
         is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
         self.kept.delete(key)

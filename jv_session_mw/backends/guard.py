@@ -1,4 +1,4 @@
-"""A backend behind a circuit breaker, with one background probe that finds out when it is back."""
+"""A backend behind a circuit breaker, and the background probe that finds out when it is back."""
 
 import asyncio
 import contextvars
@@ -22,18 +22,18 @@ Failed: TypeAlias = Callable[[StoreUnavailable], None]
 PROBE_BASE_SECONDS = 0.1
 PROBE_CAP_SECONDS = 2.0
 PROBE_TIMEOUT_SECONDS = 0.25
-NOBODYS = "~"  # a key that no id and no owner become
+NOBODYS = "~"  # a key that no id and owner lead to
 
 
 class GuardedBackend:
-    """Passes calls on until they fail in a row, then refuses at once with `StoreUnavailable`.
+    """Passes calls on until the breaker opens, then refuses at once with `StoreUnavailable`.
 
-    The first failure of an outage is one WARNING and starts the probe; the probe's first success
-    is one INFO and ends the outage. *consequence* says in the warning what happens meanwhile.
+    The first failure of an outage logs one WARNING and starts the probe. The probe's first success
+    logs one INFO and ends the outage. *consequence* says in the warning what happens meanwhile.
 
-    A store that answers and only refuses to write, because it is full or a replica, or its user
-    lacks a right, is not away: it goes on being asked. That is one WARNING too, and over with the
-    first commit that is taken.
+    A store that answers but refuses to write, because it is full or a replica, or its user lacks a
+    right, is still asked. That logs one WARNING too, and is over with the first commit that the
+    store takes.
     """
 
     def __init__(self, backend: Backend, *, consequence: str) -> None:
@@ -47,7 +47,7 @@ class GuardedBackend:
 
     @property
     def is_away(self) -> bool:
-        """Whether it does not answer, or does not write."""
+        """Whether it does not answer, or refuses to write."""
         return self.is_out or self._refuses_writes
 
     def open(self, timeout: float) -> Call[None]:
@@ -102,7 +102,7 @@ class GuardedBackend:
         return self._ask(self._backend.keys(timeout))
 
     def _refuse_early(self, timeout: float) -> None:
-        if timeout <= 0:  # the request has spent its time; that says nothing new of the store
+        if timeout <= 0:  # the request has spent its time, which says nothing about the store
             raise StoreUnavailable("the time for the store is spent", reason="deadline")
         if not self._breaker.is_open:
             return
@@ -123,7 +123,7 @@ class GuardedBackend:
             self._breaker.succeeded()
             raise
         self._breaker.succeeded()
-        if self.is_out:  # its probe may have ended, with its event loop or by a close
+        if self.is_out:  # the probe may have ended with its event loop, or by `close()`
             self._start_probe()
         return answer
 
@@ -134,7 +134,7 @@ class GuardedBackend:
         return answer
 
     def _failed_to_write(self, error: StoreUnavailable) -> None:
-        if error.reason == "permission":  # for whether the user may read, see the next load
+        if error.reason == "permission":  # the user may still read: the next load will show
             self._refused_to_write(error)
         else:
             self._failed(error)
@@ -171,7 +171,7 @@ class GuardedBackend:
         probe = self._probe
         if probe is not None and not probe.done() and probe.get_loop() is loop:
             return
-        # A context of its own: the probe outlives the request, and is no part of its trace.
+        # In a context of its own: the probe outlives the request, and is not part of its trace.
         self._probe = loop.create_task(self._knock(), context=contextvars.Context())
 
     async def _knock(self) -> None:
@@ -181,12 +181,12 @@ class GuardedBackend:
                 await asyncio.sleep(backoff.next())
                 try:
                     await self._backend.ping(PROBE_TIMEOUT_SECONDS)
-                    # What answers a PING may still refuse all that a request asks of it.
+                    # A server that answers PING may still refuse what requests ask of it.
                     await self._backend.load(NOBODYS, 1, PROBE_TIMEOUT_SECONDS)
                 except StoreUnavailable as error:
                     self._breaker.failed()
                     self.last_error = str(error)
-                except UnreadableConversation:  # somebody else's key: it can be read
+                except UnreadableConversation:  # it answers: somebody else uses that key
                     break
                 else:
                     break

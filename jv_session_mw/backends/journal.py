@@ -1,4 +1,4 @@
-"""What was changed while the store was away, kept as changes, in the order in which it happened."""
+"""The commits that memory took while the store was away, in their order."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ NUMBERS_KEPT = 200_000
 class JournaledCommit(Struct):
     """One commit that memory took, and the numbers that memory gave to its messages.
 
-    The numbering is that of the record at that time: memory may since have forgotten the
-    conversation and begun another one under the same key.
+    The numbering is the one that its record had then: memory may have forgotten the conversation
+    since, and begun another one under the same key.
     """
 
     changes: Changes
@@ -27,7 +27,7 @@ class JournaledCommit(Struct):
 
 
 class Record(Struct):
-    """The journal of one conversation; a delete ends what came before it."""
+    """The journal of one conversation; when it is `deleted`, only what came after that is kept."""
 
     numbering: Numbering
     commits: deque[JournaledCommit]
@@ -36,10 +36,10 @@ class Record(Struct):
 
 
 class Journal:
-    """The records of all conversations, bounded by their number and bytes.
+    """The records of all conversations, bounded in number and bytes.
 
-    What does not fit is handed back by `overflow`, least recently used first: it stays in memory,
-    but is never replayed. The numbering of a finished record stays for a while, under its birth in
+    `overflow` drops what does not fit, the least recently used first: it stays in memory, but is
+    never replayed. The numbering of a finished record is kept for a while, under its birth in
     memory, for requests that began before the record was finished.
     """
 
@@ -65,7 +65,7 @@ class Journal:
         return self._records.get(key)
 
     def begin(self, key: str, held: Snapshot, birth: str) -> Record:
-        """Open the record of *key*: *held* is what the store had, *birth* is the one in memory."""
+        """Open the record of *key*: *held* is what the store had, *birth* the one in memory."""
         numbers = held.messages.numbers
         numbering = Numbering(birth, held.birth, numbers[-1] if numbers else 0)
         earlier = self._of_births.get(held.birth)
@@ -76,7 +76,7 @@ class Journal:
         return record
 
     def add(self, key: str, record: Record, changes: Changes, outcome: Outcome) -> None:
-        """Write down *changes*, which memory took with *outcome*."""
+        """Add *changes*, which memory took with *outcome*."""
         first = outcome.first_seq
         numbers = range(first, first + len(changes.appended))
         commit = JournaledCommit(changes, numbers, record.numbering, _weight(changes))
@@ -87,13 +87,13 @@ class Journal:
     def put_first(
         self, record: Record, changes: Changes, numbers: Sequence[int], numbering: Numbering
     ) -> None:
-        """Let *changes* be the oldest commit."""
+        """Put *changes* before all other commits."""
         commit = JournaledCommit(changes, numbers, numbering, _weight(changes))
         record.commits.appendleft(commit)
         self._grow(record, commit.size)
 
     def take(self, record: Record) -> None:
-        """Strike the oldest commit out."""
+        """Remove the oldest commit."""
         self._grow(record, -record.commits.popleft().size)
 
     def clear(self, record: Record) -> None:
@@ -101,10 +101,10 @@ class Journal:
             self.take(record)
 
     def finish(self, key: str) -> None:
-        """Close the record of *key*."""
+        """Close the record of *key*, and keep its numbering for a while."""
         record = self._records.pop(key)
         self.size -= record.size
-        if not record.numbering.memory_birth:  # only a delete was written down
+        if not record.numbering.memory_birth:  # it held only a delete
             return
         numbering = record.numbering
         self._finished[numbering.memory_birth] = self._of_births[numbering.store_birth] = numbering
@@ -116,7 +116,7 @@ class Journal:
                 del self._of_births[oldest.store_birth]
 
     def for_store(self, changes: Changes) -> Changes:
-        """Return *changes* in the store's numbers, if they rest on a record that is finished."""
+        """Return *changes* in the store's numbers if they rest on a finished record, else as is."""
         numbering = self._finished.get(changes.birth)
         if numbering is None:
             return changes

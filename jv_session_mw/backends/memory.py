@@ -1,4 +1,4 @@
-"""Conversations in the memory of this process, and what a commit, a TTL and a delete do to them."""
+"""Conversations in this process's memory, by the same rules for commit, TTL and delete as Redis."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,12 +35,12 @@ from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
 
 class Memory:
-    """What a `Backend` does, on plain dictionaries, bounded by entries and bytes.
+    """Does on plain dictionaries what a `Backend` does, bounded by entries and bytes.
 
-    Its calls have the names of the backend's. None awaits anything, so each is atomic among the
-    tasks of one event loop. Expiry uses a monotonic clock; *wall* only dates the creation. The
-    messages of a conversation that comes to lie here are numbered from the next of *starts*, or go
-    on from their own numbers where those are higher.
+    Its methods have the names of the backend's. None awaits anything, so each is atomic among the
+    tasks of one event loop. Expiry uses a monotonic clock; *wall* only dates the creation. New
+    messages of a conversation that begins here, or moves here, are numbered from the next of
+    *starts*, or from its own next number if that is higher.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Memory:
 
     @property
     def size(self) -> int:
-        """The bytes that the entries take, by estimate."""
+        """The estimated bytes of all entries."""
         return self._entries.size
 
     def has(self, key: str) -> bool:
@@ -78,7 +78,7 @@ class Memory:
         return self._entries.find(key) is not None
 
     def has_changed(self, key: str, seen: Snapshot) -> bool:
-        """Say whether there is another version under *key* than was *seen*."""
+        """Say whether *key* holds another conversation or version than was *seen*."""
         return self.has(key) and self.version(key, seen.birth) != seen.version
 
     def came_with(self, key: str, outcome: Outcome) -> bool:
@@ -96,7 +96,7 @@ class Memory:
         return NO_MESSAGES if entry is None else stretch_of(entry, before, count)
 
     def touch(self, key: str) -> int:
-        """Let the TTL of *key* begin again; return its milliseconds, 0 where there is nothing."""
+        """Refresh the TTL of *key* and return it in milliseconds; 0 if there is nothing."""
         entry = self._entries.find(key)
         return 0 if entry is None else self._refresh(entry)
 
@@ -115,7 +115,7 @@ class Memory:
         return snapshot_of(entry, window, max(0, round(left * 1000)))
 
     def version(self, key: str, birth: str) -> int:
-        """Return the version of what is kept under *key*; 0 where that is not of this *birth*."""
+        """Return the version of what is kept under *key*; 0 if it is not of this *birth*."""
         held = self._entries.find(key)
         return 0 if held is None or held.birth != birth else held.version
 
@@ -126,9 +126,9 @@ class Memory:
         at: float | None = None,
         commits: Sequence[tuple[str, Outcome]] = (),
     ) -> None:
-        """Take *snapshot*, loaded elsewhere, as what is stored here, unless that is newer.
+        """Keep *snapshot* of the store in place of what is here, unless that is newer.
 
-        It was loaded *at* that moment of the clock; None is now. *commits* have led to it.
+        It was loaded *at* that moment of the clock; None is now. *commits* are in it.
         """
         held = self._entries.find(key)
         if held is not None and held.birth == snapshot.birth:
@@ -153,7 +153,7 @@ class Memory:
         self.tombstones.take_away(key)
 
     def drop_oldest(self) -> bool:
-        """Drop what was used least recently; say whether there was anything."""
+        """Drop the least recently used conversation; say whether there was one."""
         return self._entries.drop_oldest()
 
     def delete(self, key: str) -> bool:
@@ -164,7 +164,7 @@ class Memory:
         return existed
 
     def commit(self, key: str, changes: Changes, birth: str = "") -> Outcome:
-        """Apply a commit by the same rules as Redis does; *birth* is for what it creates."""
+        """Apply a commit by the same rules as Redis does; what it creates gets *birth*."""
         if changes.revive:
             self.tombstones.take_away(key)
         elif self.is_deleted(key):
@@ -183,7 +183,7 @@ class Memory:
         return self._write(key, entry, changes, collisions)
 
     def admit(self, key: str, changes: Changes) -> None:
-        """Make room for a conversation of which only what *changes* rest on is known."""
+        """Create a conversation of which nothing is known but what *changes* rest on."""
         entry = self._create(key, changes.birth)
         entry.version = changes.base_version
         self._entries.grow(key, entry, lay_base(entry, changes))
@@ -199,9 +199,9 @@ class Memory:
         return True
 
     def follow(self, key: str, changes: Changes, outcome: Outcome, window: int) -> None:
-        """Do to the copy kept here what *outcome* says was done to the original.
+        """Do to the copy kept here what *changes* have done to the original, with *outcome*.
 
-        Only about *window* messages stay, as the original has the others.
+        No more than twice *window* messages stay, as the original has the others.
         """
         if changes.revive:
             self.tombstones.take_away(key)
@@ -255,7 +255,7 @@ class Memory:
         return now + (created_ms + self.rules.lifetime_ms) / 1000 - self._wall()
 
     def _refresh(self, entry: Entry) -> int:
-        """Let the TTL begin anew, and return it in milliseconds."""
+        """Refresh the TTL, and return it in milliseconds."""
         now = self._clock()
         left = min(self.rules.ttl_ms / 1000, entry.dies - now)
         entry.expires = now + left

@@ -1,4 +1,4 @@
-"""From the numbers that memory gave to messages in an outage to those of the store, and back."""
+"""Which numbers of memory and of the store belong to the same messages of a replayed outage."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ class Numbering(Struct):
     """The births and sequence numbers of one conversation in memory and in the store.
 
     Memory continues a conversation under a birth of its own, so that each commit shows which of
-    the two it rests on. What memory had from the store keeps its number, which is at most
-    `shared`. `replayed` maps the numbers that memory gave out to those that the store gave when
+    the two it rests on. Messages that memory had from the store keep their numbers, which are at
+    most `shared`. `replayed` maps the numbers that memory gave to those that the store gave when
     the messages were replayed; `earlier` does the same for earlier outages. `last_seen` is the
-    newest number that the store had when memory took over.
+    newest number of the store that was known when memory took over.
     """
 
     memory_birth: str
@@ -40,7 +40,7 @@ class Numbering(Struct):
         dropped = [
             number for ours in changes.dropped if (number := self.store_number(ours)) is not None
         ]
-        # A clear removes what its author saw: what others have appended meanwhile stays.
+        # A clear removes what its author saw; what others have appended since stays.
         known = [*self.earlier.items(), *self.replayed.items()]
         cleared = [number for ours, number in known if ours <= changes.cleared]
         return replace(
@@ -73,7 +73,7 @@ class Numbering(Struct):
         return ours if given is None and ours <= self.shared else given
 
     def note_replayed(self, numbers: Sequence[int], outcome: Outcome) -> None:
-        """Note which numbers the store gave to the messages that were *numbers* in memory."""
+        """Note which numbers the store gave to the messages that had *numbers* in memory."""
         self.store_birth = outcome.birth
         for at, number in enumerate(numbers):
             self.replayed[number] = outcome.first_seq + at

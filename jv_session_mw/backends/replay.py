@@ -30,10 +30,10 @@ SECONDS_BETWEEN_LINES = 1.0
 class Replay:
     """Journals what memory takes over, and replays it, each commit under the id that it had.
 
-    A conversation is served from *kept* until all of it is in the store, and from the store from
-    then on; of what that has by then there is a copy again. What cannot be applied is logged and
-    counted in `conflicts`: a field that somebody else has changed meanwhile, a conversation that
-    was deleted there, a journal that is full.
+    A conversation is served from *kept* until all of it is in the store. Then it is served from
+    the store, and goes back to the copies. What cannot be applied is logged and counted in
+    `conflicts`: a field that somebody else has changed meanwhile, a conversation that was deleted
+    in the store, what the full journal had to drop.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Replay:
         self.conflicts = 0
 
     def took_over(self, key: str, changes: Changes, outcome: Outcome, held: Snapshot) -> None:
-        """Write down what memory took; *held* is what the store had before, as far as known."""
+        """Journal what memory took; *held* is what the store had before, as far as known."""
         if outcome.status != "committed":
             return
         record = self.journal.find(key)
@@ -68,7 +68,7 @@ class Replay:
         self.start()
 
     def deleted(self, key: str) -> None:
-        """Write down a delete that the store has not heard of."""
+        """Journal a delete that the store has not heard of."""
         record = self.journal.find(key) or self.journal.begin(key, Snapshot(), "")
         self.journal.clear(record)
         record.deleted = True
@@ -76,7 +76,7 @@ class Replay:
         self.start()
 
     def forget(self, key: str) -> None:
-        """Strike out what was written of *key*: it was deleted in the store."""
+        """Drop the journal of *key*: it was deleted in the store."""
         record = self.journal.find(key)
         if record is not None:
             self.journal.clear(record)
@@ -91,14 +91,14 @@ class Replay:
         return changes if record is None else record.numbering.for_memory(changes)
 
     def start(self) -> None:
-        """See to it that a task replays what is written down, for as long as there is anything."""
+        """Start the task that replays the journal, unless it runs already in this event loop."""
         loop = asyncio.get_running_loop()
         task = self._task
         if task is None or task.done() or task.get_loop() is not loop:
             self._task = loop.create_task(self._run(), context=contextvars.Context())
 
     async def close(self) -> None:
-        """Replay what is left, if the store is there soon; say what is lost with the process."""
+        """Replay what is left if the store is back soon; log what is lost with the process."""
         task, self._task = self._task, None
         if task is not None and task.get_loop() is asyncio.get_running_loop():
             await asyncio.wait({task}, timeout=CLOSE_SECONDS)
@@ -121,9 +121,10 @@ class Replay:
             self._report(0, "more of the same")
 
     async def _round(self) -> bool:
-        """Replay a few conversations at a time, and say whether any came to its end.
+        """Replay all conversations, a few at a time, and say whether any was finished.
 
-        It pauses between: others come back too. What fails alone does not hold up the others.
+        It pauses in between, because other processes come back too. One that fails does not hold
+        up the others.
         """
         keys, progress = self.journal.keys(), False
         for at in range(0, len(keys), AT_ONCE):
@@ -156,13 +157,13 @@ class Replay:
                     await self._hand_back(key, record)
         except StoreUnavailable:
             raise
-        except StoreError as error:  # what is stored there cannot be read, and stays as it is
+        except StoreError as error:  # what the store has cannot be read, and stays as it is
             self._give_up(record, str(error))
             if self.journal.find(key) is record:
                 self._finish(key)
 
     async def _hand_back(self, key: str, record: Record) -> None:
-        """Let the store have the say again, unless there is more to replay by now."""
+        """Let the store decide again, unless there is more to replay by now."""
         stored = await self._primary.load(key, self._copies.window, self._timeout)
         if self.journal.find(key) is record and not (record.deleted or record.commits):
             self._finish(key)
@@ -191,7 +192,7 @@ class Replay:
             self.journal.put_first(record, rest, commit.numbers, commit.numbering)
 
     async def _bring_back(self, key: str, record: Record) -> None:
-        """Create anew what the store has lost; what was deleted there stays deleted."""
+        """Create again what the store has lost; what was deleted there stays deleted."""
         commit = record.commits[0]
         stored = await self._primary.load(key, 1, self._timeout)
         if not self._is_oldest(key, record, commit):
@@ -223,7 +224,7 @@ class Replay:
             self._report(len(record.commits) + record.deleted, "the journal is full")
 
     def _report(self, count: int, why: str) -> None:
-        """Count, and log at most one line a second: a client can make up ids without end."""
+        """Count them, and log at most one line a second, however many conversations there are."""
         self.conflicts += count
         self._untold += count
         now = time.monotonic()
@@ -237,7 +238,7 @@ class Replay:
 
 
 def _without(changes: Changes, conflicts: list[str], numbering: Numbering) -> Changes:
-    """Return *changes* less what collides, which is named as the store knows it."""
+    """Return *changes* without the *conflicts*, which name messages by the store's numbers."""
     collided = set(conflicts)
 
     def stays(number: int) -> bool:

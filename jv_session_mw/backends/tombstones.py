@@ -1,11 +1,11 @@
-"""Where a conversation was deleted: what keeps a request in flight from bringing it back."""
+"""Tombstones of deleted conversations, so that a request in flight does not bring one back."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 
 
 class Tombstones:
-    """Keys that were deleted less than *seconds* ago, at most *most* of them, oldest out first."""
+    """Keys that were deleted less than *seconds* ago; beyond *most* of them the oldest goes."""
 
     __slots__ = ("_clock", "_most", "_seconds", "until")
 
@@ -23,7 +23,7 @@ class Tombstones:
         return until is not None and until > self._clock()
 
     def set(self, key: str) -> None:
-        """Set one for *key*, and take those away whose time is over."""
+        """Set one for *key*, and take away those that have expired."""
         self.until.pop(key, None)
         now = self._clock()
         self.until[key] = now + self._seconds
