@@ -1,4 +1,4 @@
-"""The names of what spans and metrics carry, and where they come from.
+"""The names of the attributes and events of spans and metrics, and where they come from.
 
 Conventions: OpenTelemetry semantic conventions 1.44.0 (`error.type`, `gen_ai.conversation.id`).
 """

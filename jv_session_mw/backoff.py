@@ -1,4 +1,4 @@
-"""How long to wait before asking again: pure state and an injected chance."""
+"""How long to wait before the next try: pure state and injected randomness."""
 
 import random
 from collections.abc import Callable

@@ -42,9 +42,8 @@ S = TypeVar("S", default=dict[str, Any])
 
 PARTS = frozenset({"host", "port", "db", "username", "password", "tls"})
 
-# Half of the deadline is left for the question to be asked again over another connection. Whoever
-# waits gives up at the deadline. The connection is given as much again, for a reply that this
-# process was too busy to read.
+# After half of the deadline a command is sent again over another connection. At the deadline the
+# request gives up. The connection is given twice that: this process may have been too busy to read.
 DEADLINES_TO_DOUBT = 0.5
 DEADLINES_FOR_A_CONNECTION = 2
 
@@ -54,9 +53,9 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
 
     *url* (`redis://`, `rediss://` for TLS, `unix://`, `redis+sentinel://host,host/service`,
     `redis+cluster://host,host`) wins over *host*, *port*, *db*, *username*, *password* and *tls*.
-    *client*, a `redis.asyncio` client, tells the same instead; it is never used itself nor closed.
-    Times are in seconds. *window* is how many messages a load brings, *max_messages* how many are
-    kept. *wait_replicas* replicas must have a commit before it counts.
+    Instead of these, *client*, a `redis.asyncio` client, may tell where the server is; it is
+    neither used nor closed. Times are in seconds. *window* is how many messages a load brings,
+    *max_messages* how many are kept. A commit counts once *wait_replicas* replicas have it.
 
     While the server is away, `fallback="memory"` serves from this process. What was written there
     stays there (`recovery="sticky"`) or is applied to the server when it is back
@@ -180,7 +179,10 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
 
 
 def create_conversation_store(**options: Any) -> ConversationStore:
-    """Return a new `RedisConversationStore` from the environment, and *options* over that."""
+    """Return a new `RedisConversationStore` from the environment; *options* win over that.
+
+    Raises `ConfigurationError`, also when `REDIS_URL` would win over an option.
+    """
     settings = Settings.from_env()
     from_environment: dict[str, Any] = {
         "url": settings.url,
@@ -207,7 +209,10 @@ _process_store: ConversationStore | None = None
 
 
 def get_conversation_store() -> ConversationStore:
-    """Return the process's store, made from the environment on first use."""
+    """Return the process's store, made from the environment on first use.
+
+    Raises `ConfigurationError` when the environment cannot work.
+    """
     global _process_store  # noqa: PLW0603
     if _process_store is None:
         _process_store = create_conversation_store()

@@ -3,8 +3,8 @@
 SessionError
 ├── ConfigurationError          a setting that cannot work, found at start
 ├── ConversationNotInstalled    asked for a conversation where no middleware runs
-├── ConversationNotLoaded       looked at before a lazy load
-├── UnsupportedValue            a value the codec cannot give back as it was, refused on save
+├── ConversationNotLoaded       looked at before it was loaded, or messages that outlived it
+├── UnsupportedValue            a value that would not come back as it was, or an id that is none
 ├── UnsupportedEdit             an edit of the message log that a delta cannot express
 ├── StoreError
 │   ├── StoreUnavailable        the store did not answer in time, and there is no fallback
@@ -13,8 +13,8 @@ SessionError
 │   └── ConversationGone        deleted or expired since it was loaded; never recreated
 └── TrackingError
     ├── SessionNotFound         the owner has no session of this id
-    ├── InvalidTransition       the session has another status than the transition begins with
-    ├── TrackerUnavailable      the tracker's database did not do what it was asked
+    ├── InvalidTransition       the session's status does not allow it
+    ├── TrackerUnavailable      the tracker's database did not answer, or refused
     └── SchemaMissing           the tracker's database lacks the migrations of this version
 """
 
@@ -37,15 +37,17 @@ class ConversationNotInstalled(SessionError, RuntimeError):
 
 
 class ConversationNotLoaded(SessionError, RuntimeError):
-    """State or messages were looked at before `await conversation.load()` under `load="lazy"`."""
+    """State or messages were looked at before `await conversation.load()` under `load="lazy"`.
+
+    Also raised by `messages.older()` when nothing but the messages is left of a conversation.
+    """
 
 
 class UnsupportedValue(SessionError, TypeError):
-    """A value was refused because the codec could not give it back as it was.
+    """A value was refused because it would not come back as it was, or cannot be an id or owner.
 
     `field` names where it stands (`state.price`, `messages[3].content`), `reason` says what is
-    wrong with it. Nothing else of the conversation is lost: the value stays where the handler
-    put it.
+    wrong with it. Nothing is lost by that: the value stays where the handler put it.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -55,7 +57,7 @@ class UnsupportedValue(SessionError, TypeError):
 
 
 class UnsupportedEdit(SessionError, TypeError):
-    """The message log was reordered or extended in the middle, which no delta can express."""
+    """Messages were reordered, or inserted before the end, which a stored log does not allow."""
 
 
 class StoreError(SessionError):
@@ -66,7 +68,7 @@ class StoreUnavailable(StoreError):
     """The store is away and nothing stands in for it.
 
     `reason` is a short, constant name (`timeout`, `connection`, `loading` ...) that is safe to
-    log; `retry_after` is in seconds.
+    log; `retry_after` is when to try again, in seconds.
     """
 
     def __init__(self, message: str, *, reason: str, retry_after: float = 1.0) -> None:
@@ -76,7 +78,7 @@ class StoreUnavailable(StoreError):
 
     @property
     def only_writes(self) -> bool:
-        """Whether the store answers and can be read, and only refuses to write for now."""
+        """Whether the store can still be read, and only refuses to write for now."""
         return self.reason in WRITES_REFUSED
 
 
@@ -124,7 +126,7 @@ class SessionNotFound(TrackingError):
 
 
 class InvalidTransition(TrackingError):
-    """A session cannot go where it was sent from the `status` that it has; it stays as it is."""
+    """A session with this `status` cannot be what was `asked`; it stays as it is."""
 
     def __init__(self, id: str, asked: str, status: str) -> None:
         super().__init__(f"a chat session that is {status} cannot be {asked}")
@@ -137,7 +139,7 @@ class TrackerUnavailable(TrackingError):
     """The tracker's database did not answer, or refuses to do what it is asked.
 
     `reason` is a short, constant name that is safe to log: `timeout`, `connection`, `overload` and
-    `server` pass by themselves; `auth`, `permission` and `protocol` need somebody's hand, and
+    `server` pass by themselves; `auth`, `permission` and `protocol` must be fixed by somebody, and
     `retryable` is false for them.
     """
 
@@ -151,17 +153,17 @@ class TrackerUnavailable(TrackingError):
 
 
 class SchemaMissing(TrackingError):
-    """The tracker's database has not the tables or functions of this version, or hides them."""
+    """The tracker's database lacks the tables or functions of this version, or hides them."""
 
 
 Failure = TypeVar("Failure", bound=SessionError)
 
 
 def caused(failure: Failure, by: BaseException) -> Failure:
-    """Return *failure* with *by* as its cause, as `raise failure from by` would raise it.
+    """Return *failure* with *by* as its cause, as `raise failure from by` would set it.
 
-    For what is not raised where it is made, and for modules that are compiled, where `from` is
-    without effect.
+    For errors that are not raised where they are made, and for compiled modules, in which `from`
+    has no effect.
     """
     failure.__cause__ = by
     return failure

@@ -1,4 +1,4 @@
-"""What a follower of the conversations is told as they change."""
+"""The interface to what follows conversations as they change, such as a session tracker."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ class Committed(Struct, frozen=True):
     """What a commit did.
 
     `said` is the number of messages that it added, less those that it removed. `messages` are the
-    newest ones by then, the first `old` of them from before this commit; `snapshot` is all of it.
+    newest messages after it, the first `old` of them from before it. `snapshot` is what is stored.
     """
 
     said: int
@@ -38,7 +38,7 @@ class Follower(Protocol):
 def committed(
     changes: Changes, before: int, after: Snapshot, messages: Sequence[Mapping[str, Any]]
 ) -> Committed:
-    """Return what *changes* did to the conversation that had *before* messages and is *after*."""
+    """Return what *changes* did to a conversation that had *before* messages and is now *after*."""
     added = len(changes.appended)
     removed = len(changes.dropped) + (before if changes.cleared else 0)
     return Committed(added - removed, len(messages) - added, messages, after)

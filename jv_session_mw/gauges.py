@@ -1,4 +1,4 @@
-"""What is looked at when metrics are collected: how stores and trackers are, not what they do."""
+"""The observable instruments: what they show is read when metrics are collected."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -25,9 +25,9 @@ class Gauged(Protocol):
 class Watch(Generic[T]):
     """All stores of this process, or all trackers, for as long as each lives.
 
-    An SDK keeps the first instrument of a name, and ignores the callbacks of those that are made
-    after it. So a callback looks at all that have the same provider, whichever of them has made it,
-    and those of one backend are one observation.
+    An SDK keeps the first instrument of a name, and ignores the callbacks of later ones. So each
+    callback looks at all that have the same provider, whichever of them has made it. All of one
+    backend make one observation.
     """
 
     def __init__(self, label: str) -> None:
@@ -36,7 +36,7 @@ class Watch(Generic[T]):
         self._lock = threading.Lock()  # metrics are collected in a thread of their own
 
     def add(self, watched: T, backend: str, provider: MeterProvider | None) -> None:
-        """Look at *watched* too; *provider* is that of its meter, None for the global one."""
+        """Watch *watched* too; *provider* is that of its meter, None for the global one."""
         is_global = provider is metrics.get_meter_provider()  # a stand-in until an SDK arrives
         with self._lock:
             self._watched[watched] = backend, None if is_global else provider
@@ -47,7 +47,7 @@ class Watch(Generic[T]):
         read: Callable[[T], int],
         together: Callable[[Iterable[int]], int],
     ) -> Callbacks:
-        """Return the callbacks of a gauge that shows what *together* makes of several values."""
+        """Return the callbacks of a gauge; *together* makes one value of several."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             values: dict[str, list[int]] = {}
@@ -59,7 +59,7 @@ class Watch(Generic[T]):
         return [observe]
 
     def counter(self, provider: MeterProvider | None, read: Callable[[T], int]) -> Callbacks:
-        """Return the callbacks of a counter, which keeps what those have counted that are gone."""
+        """Return the callbacks of a counter, which keeps the counts of those that are gone."""
         counted: WeakKeyDictionary[T, int] = WeakKeyDictionary()
         totals: dict[str, int] = {}
 
@@ -93,7 +93,7 @@ STORES: Final = Watch[Gauged](BACKEND)
 
 
 def watch(meter: Meter, provider: MeterProvider | None, store: Gauged, backend: str) -> None:
-    """Make the instruments of *meter*, which is *provider*'s, that look at *store*."""
+    """Make the instruments that show how *store* is, with *meter*, which is *provider*'s."""
     STORES.add(store, backend, provider)
     meter.create_observable_gauge(
         "jv_session.store.degraded",

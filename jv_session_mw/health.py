@@ -9,8 +9,8 @@ class StoreHealth(Struct, frozen=True, kw_only=True):
     `latency_ms` is that of a ping just now, None when nothing answered. `in_memory` counts the
     conversations in the memory of this process: copies, and those written during an outage. Of
     these, `to_replay` wait under `recovery="replay"` to be applied to Redis. `replay_conflicts`
-    counts the changes that could not be applied as they were: to fields that somebody else had
-    changed, to conversations that were deleted meanwhile, or past the journal's bounds.
+    counts the changes that could not be applied as they were, because somebody else had changed
+    the field, the conversation was deleted meanwhile, or the journal was full.
     """
 
     connected: bool

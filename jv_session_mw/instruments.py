@@ -1,4 +1,4 @@
-"""What store calls are counted and measured with."""
+"""The instruments that count and measure store calls."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""By how much an event loop runs late: time in which nobody could have read a reply."""
+"""How late an event loop runs: for that time nobody could have read a reply."""
 
 import asyncio
 import math
@@ -7,21 +7,21 @@ from collections import deque
 from time import monotonic
 from weakref import WeakKeyDictionary
 
-# By which timers come late in any case; those of Windows come every 16 ms.
+# Timers come late by this much in any case; those of Windows come every 16 ms.
 TOLERATED_SECONDS = 0.02 if sys.platform == "win32" else 0.005
 SHARE_LEFT = 0.1
 REMEMBERED = 1_000
-QUICK_SECONDS = 0.01  # too little for its share of lateness to be worth a look
+QUICK_SECONDS = 0.01  # too short for lateness in it to matter
 
 
 class Lateness:
     """The time that one event loop spends on other things, measured by timers that fire late.
 
-    Whoever waits for a reply sets such timers, one at a time, announces each with `expect()` and
+    Whoever waits for a reply sets such timers, one at a time, announces each with `expect()`, and
     calls `note()` when it fires or is cancelled. The clock `now()` nearly stands still while the
     loop is late, so that a store does not count as away because this process was busy, stopped or
-    without CPU. A tenth of that time counts all the same: a process that is always busy must notice
-    a silent server too.
+    without CPU. A tenth of that time counts all the same, so that a process that is always busy
+    notices a silent server too.
     """
 
     __slots__ = ("_due", "_dues", "_lost", "_lost_at", "_since")
@@ -39,12 +39,12 @@ class Lateness:
         return now - self._lost - self._lost_by(now)
 
     def expect(self, whose: int, seconds: float) -> None:
-        """Note that a timer is set, due in so many seconds, in place of the last one of *whose*."""
+        """Note that *whose* timer is set, in place of the last one, and due in *seconds*."""
         self._dues[whose] = monotonic() + seconds
         self._count()
 
     def note(self, whose: int) -> None:
-        """Note that the timer of *whose* has come, or was cancelled."""
+        """Note that *whose* timer has fired or was cancelled."""
         self._dues.pop(whose, None)
         self._count()
 
@@ -55,7 +55,7 @@ class Lateness:
         if lost:
             self._lost += lost
             self._lost_at.append((now, lost))
-        # One that is overdue by now comes at once: by that, nothing more is lost.
+        # A timer that is overdue by now fires at once, so by its delay nothing more is lost.
         self._since, self._due = now, max(now, min(self._dues.values(), default=math.inf))
 
     def within(self, seconds: float) -> float:
@@ -69,7 +69,7 @@ class Lateness:
         return total
 
     def _lost_by(self, now: float) -> float:
-        """Return what is lost since the last timer, if the next one should have come."""
+        """Return what was lost since the last count, if a timer should have fired by now."""
         if now - self._due <= TOLERATED_SECONDS:
             return 0.0
         taken = now - self._since
@@ -80,7 +80,7 @@ _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Lateness] = WeakKeyDicti
 
 
 def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
-    """Return the lateness of *loop*, which all that wait in it share."""
+    """Return the lateness of *loop*; all that wait in it share one."""
     found = _of_loops.get(loop)
     if found is None:
         found = _of_loops[loop] = Lateness()
@@ -88,7 +88,7 @@ def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
 
 
 def waited(seconds: float) -> float:
-    """Return how much of the last *seconds* was spent on waiting, rather than on being late."""
+    """Return for how much of the last *seconds* the running event loop was not late."""
     if seconds <= QUICK_SECONDS:
         return seconds
     return seconds - lateness_of(asyncio.get_running_loop()).within(seconds)

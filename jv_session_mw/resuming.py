@@ -1,4 +1,4 @@
-"""From the conversation of a request to another one of the same owner."""
+"""Goes on with another conversation of the same owner, brought back if it was kept."""
 
 from typing import TypeVar
 
@@ -18,12 +18,12 @@ S = TypeVar("S")
 async def resume(
     terms: Terms[S], follower: Follower | None, id: str, owner: str | None, parent: Context
 ) -> tuple[Channel, Snapshot]:
-    """Return the line to *owner*'s conversation *id*, and what is stored there.
+    """Return the channel of *owner*'s conversation *id*, and what is stored there.
 
-    The owner is part of the key, so nobody reaches another's. Without an owner there is nothing
-    that shows whose an id is: that is `ConversationGone`, as for one that is deleted, or has
-    expired and was not kept; the session of such a one stays as it is. An id that no token can hold
-    is `UnsupportedValue`.
+    The owner is part of the key, so nobody reaches another's. Raises `ConversationGone` without an
+    owner, since nothing shows whose the id is, and for a conversation that was deleted, or has
+    expired and was not kept. Then its session stays as it is. Raises `UnsupportedValue` for an id
+    that no token can hold.
     """
     if owner is None:
         raise ConversationGone
@@ -36,7 +36,7 @@ async def resume(
         if kept is None:
             raise ConversationGone
     in_token(id)  # which is what the client gets
-    if follower is not None:  # not before it is known that there is something to go on with
+    if follower is not None:  # only now: there is something to go on with
         await follower.resumed(id, owner)
     if kept is not None:
         await channel.commit(kept, Deadline(terms.deadline))
@@ -47,5 +47,5 @@ async def resume(
 
 
 def _is_there(snapshot: Snapshot) -> bool:
-    """Whether there is something, or may be: memory does not know what the store has."""
+    """Say whether something is stored, or may be: memory does not know what the store has."""
     return bool(snapshot.version or snapshot.fallback)

@@ -1,4 +1,4 @@
-"""A whole conversation from one id to another, as raw bytes."""
+"""Moves a whole conversation from one id to another, as raw bytes."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,10 @@ async def move(
     """Store what is under *old* under *new*, then delete *old*; each step within *seconds*.
 
     The two ids are in different Cluster slots, so no single step can do both. In this order a
-    failure leaves two conversations, never none, and *copied* is called before the old one is at
-    stake. What another request stores under *old* meanwhile is moved too. Raises
-    `ConversationGone`, and `StoreUnavailable` where a part would be lost: what only the store has,
-    or all of it with this process.
+    failure leaves two conversations, never none. *copied* is called before the old one may be
+    deleted. What another request stores under *old* meanwhile is moved too. Raises
+    `ConversationGone`, and `StoreUnavailable` when a part would be lost, because only the store
+    has it, or when the copy would end with this process.
     """
     moved = MISSING
     while True:

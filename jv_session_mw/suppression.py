@@ -1,4 +1,4 @@
-"""Work that no other instrumentation is to trace."""
+"""Keeps other instrumentations from tracing our background work."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from opentelemetry import context
 
 @contextmanager
 def suppress_instrumentation() -> Generator[None]:
-    """Keep other instrumentations quiet inside; the plain key is the one that they honour."""
+    """Keep other instrumentations quiet inside; they all honour this plain key."""
     token = context.attach(context.set_value("suppress_instrumentation", True))
     try:
         yield

@@ -56,7 +56,7 @@ class Telemetry:
         self._id_key = hashlib.blake2b(secret.encode(), person=b"jv_session.ids").digest()
 
     def hashed(self, id: str) -> str:
-        """Return the name of *id* in traces: 16 hexadecimal digits of a keyed hash."""
+        """Return what stands for *id* in traces: 16 hexadecimal digits of a keyed hash."""
         data = id.encode(errors="surrogatepass")
         return hashlib.blake2b(data, key=self._id_key, digest_size=8).hexdigest()
 
@@ -79,7 +79,7 @@ class Telemetry:
         return StoreCall(deadline, started)
 
     def name_span(self, id: str, of: context.Context) -> None:
-        """Put the id's name on the server's span, so that one query finds all turns."""
+        """Put the hashed id on the span of the context *of*, such as that of the server."""
         if not of:
             return
         span = trace.get_current_span(of)
@@ -87,7 +87,7 @@ class Telemetry:
             span.set_attribute(CONVERSATION_ID, self.hashed(id))
 
     def _look_for_sdk(self, now: float) -> None:
-        """See whether there is an SDK by now. To ask at each call would cost more than the call."""
+        """See whether there is an SDK by now; asking at each call would cost more than the call."""
         self._look_at = now + SECONDS_BETWEEN_LOOKS
         self._traces = self._traces or _is_real(trace.get_tracer_provider())
         self._measures = self._measures or _is_real(metrics.get_meter_provider())
@@ -113,7 +113,7 @@ class Telemetry:
 
 
 def _is_real(provider: TracerProvider | MeterProvider) -> bool:
-    """Say whether *provider* does anything: those that the API itself has only stand in for one."""
+    """Say whether *provider* does anything: those of the API itself are only stand-ins."""
     return not type(provider).__module__.startswith(
         ("opentelemetry.trace", "opentelemetry.metrics")
     )

@@ -1,3 +1,3 @@
-"""The version, where the build and the telemetry both find it."""
+"""The version: the build and the telemetry read it here."""
 
 __version__ = "0.1.0"
