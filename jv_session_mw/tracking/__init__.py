@@ -1,6 +1,6 @@
 """The durable list of chat sessions beside the conversations: who, what about, how it ended.
 
-`SupabaseSessionTracker` needs the extra `supabase`, which is imported when it is first asked for.
+`SupabaseSessionTracker` needs the extra `supabase`, and is imported when it is first asked for.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What happened to a session since it was last written, coalesced."""
+"""What happened to a session between two writes, merged into one record."""
 
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.tracking.snapshot import SessionSnapshot
 
 Key: TypeAlias = tuple[str, str]
-"""Owner and id. The empty owner is nobody: it is part of the primary key, which has no null."""
+"""Owner and id. An empty owner means nobody: a primary key takes no null."""
 
 Item: TypeAlias = dict[str, Any]
 """One activity as it is sent: JSON, with ages in place of times."""
@@ -20,7 +20,7 @@ DELETED = "deleted"
 
 
 class Details(Struct):
-    """The part of an activity that most turns do not have."""
+    """The part of an activity that most turns do not have; `was` is the key before a move."""
 
     title: str | None = None
     kind: str | None = None
@@ -32,7 +32,7 @@ class Details(Struct):
     was: tuple[Key, ...] = ()
 
     def merge(self, later: "Details") -> None:
-        """Take in what happened after this; a title stays, as it is that of the first message."""
+        """Take in what happened after this; the first title stays."""
         self.title = self.title or later.title
         self.kind = self.kind if later.kind is None else later.kind
         self.step = self.step if later.step is None else later.step
@@ -49,9 +49,9 @@ class Details(Struct):
 class Activity(Struct):
     """What happened to one session between two writes.
 
-    `since` and `at` are the first and the last moment of it by the monotonic clock, in seconds: no
-    clock that is set back reaches the database. Ten thousand of these wait through an outage, so
-    that what most turns do not have is a thing of its own.
+    `since` and `at` are its first and last moment, in seconds of the monotonic clock: a clock that
+    is set back does not reach the database. Ten thousand of these may wait through an outage, so
+    that what most turns do not have is an object of its own.
     """
 
     since: float
@@ -72,13 +72,13 @@ class Activity(Struct):
 
     @property
     def weight(self) -> int:
-        """The bytes of the snapshot."""
+        """The bytes of the snapshot, which is all that may be large."""
         if self.details is None or self.details.snapshot is None:
             return 0
         return self.details.snapshot.size
 
     def merge(self, later: "Activity") -> None:
-        """Take in what happened after this; after the end that is a delete, and nothing else."""
+        """Take in what happened after this; after the end, only a delete counts."""
         if self.details is not None and self.details.ended:
             if later.details is not None and later.details.ended == DELETED:
                 self.details.ended = DELETED
@@ -155,7 +155,7 @@ def cleaned(text: str) -> str:
 
 
 def title_of(text: str) -> str:
-    """Return what a list shows of a first message: one line, not too long."""
+    """Return the title that a listing shows for a first message: its words in one short line."""
     words = cleaned(text[: 4 * LONGEST_TITLE]).split()
     line = " ".join(words)
     return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""What a session is after something has happened to it."""
+"""Pure functions from a session to what it is after a change."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ def changed(session: ChatSession, fields: Fields) -> ChatSession:
 
 
 def joined(moved: ChatSession, begun: ChatSession) -> ChatSession:
-    """Return *moved* under the key of *begun*, which is what came after it."""
+    """Return *moved* joined with *begun*, which has begun under the new key meanwhile."""
     over = moved if begun.ended_at is None else begun
     return replace(
         begun,

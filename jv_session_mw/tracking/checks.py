@@ -1,4 +1,4 @@
-"""What may be said of a session: refused where somebody waits, mended where nobody does."""
+"""Checks of what is said about a session: each raises `UnsupportedValue`."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, cast
@@ -26,9 +26,10 @@ def details_of(
     counters: Mapping[str, int] | None,
     snapshot: SessionSnapshot | None,
 ) -> Details:
-    """Return what a turn has besides; raises `UnsupportedValue` for what is of another type.
+    """Return the details of a turn; raises `UnsupportedValue`.
 
-    What is of the right type is mended when it is written: nobody waits for it then.
+    Nobody waits who could be told of a bad text. So one that is too long is cut here, and what
+    PostgreSQL cannot keep is replaced when it is written.
     """
     texts = cast("tuple[object, ...]", (title, kind, step))
     if not all(text is None or isinstance(text, str) for text in texts):
@@ -51,7 +52,7 @@ def checked_fields(
     step: str | None,
     refs: Mapping[str, str | None] | None,
 ) -> Fields:
-    """Return what is to be set; raises `UnsupportedValue`."""
+    """Return the fields to set; raises `UnsupportedValue`."""
     return Fields(
         title=None if title is None else checked_text("title", title),
         kind=None if kind is None else checked_text("kind", kind),
@@ -70,7 +71,10 @@ def query_of(
     limit: int,
     cursor: str | None,
 ) -> Query:
-    """Return what is asked for, and one more, which tells whether there is another page."""
+    """Return the query for one session more than *limit*, which tells whether more pages follow.
+
+    Raises `UnsupportedValue`.
+    """
     if type(limit) is not int or not 1 <= limit <= MOST_PER_PAGE:
         raise UnsupportedValue("the limit", f"give a whole number from 1 to {MOST_PER_PAGE}")
     return Query(

@@ -1,4 +1,4 @@
-"""Where a page of a listing ends, as a string that a client can hold."""
+"""The cursor of a listing: where a page ends, as a string that a client can hold."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -16,14 +16,14 @@ UNREADABLE = (
 def cursor_after(session: ChatSession) -> str:
     """Return the cursor of the page that begins after *session*.
 
-    It is not signed: it names a place in the owner's own listing, and a made-up one does too.
+    It is not signed: even a made-up one only names a place in the owner's own listing.
     """
     place = json.dumps([session.last_activity_at.isoformat(), session.id])
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> tuple[datetime, str]:
-    """Return the activity and the id that *cursor* names; raises `UnsupportedValue`."""
+    """Return the time of activity and the id that *cursor* names; raises `UnsupportedValue`."""
     try:
         place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         at, id = datetime.fromisoformat(place[0]), place[1]

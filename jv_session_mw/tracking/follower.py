@@ -1,4 +1,4 @@
-"""What a tracker learns from the commits of the middleware."""
+"""Tells a tracker what the middleware commits, moves and deletes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ ENDS: dict[str, Literal["archived", "deleted"]] = {"archive": "archived", "delet
 class TrackPolicy:
     """How sessions follow their conversations.
 
-    *on_delete* says what becomes of the session when its conversation is deleted: it is archived,
-    or deleted as well. With *snapshot* the state and the last messages are kept beside the session,
-    up to 256 KiB, so that `conversation.resume()` can bring back what has expired in the store.
+    *on_delete* says whether a session is archived or deleted when its conversation is deleted. With
+    *snapshot* the state and the last messages are kept beside the session, up to 256 KiB, so that
+    `conversation.resume()` can bring back what has expired in the store. Raises
+    `ConfigurationError` for another *on_delete*.
     """
 
     on_delete: Literal["archive", "delete"] = "archive"
@@ -32,7 +33,7 @@ class TrackPolicy:
 
 
 class TrackerFollower:
-    """Lets *tracker* follow the conversations: a session begins with the first message."""
+    """Lets *tracker* follow the conversations, as *policy* says."""
 
     def __init__(self, tracker: SessionTracker, policy: TrackPolicy) -> None:
         self.tracker = tracker
@@ -41,7 +42,7 @@ class TrackerFollower:
     def committed(self, id: str, owner: str | None, commit: Committed) -> None:
         snapshot = commit.snapshot
         if not snapshot.total and not commit.said:
-            return  # nothing was ever said
+            return  # a session begins with the first message
         self.tracker.touch(
             id,
             owner=owner,
@@ -65,7 +66,7 @@ class TrackerFollower:
 
 
 def _opening(commit: Committed) -> str | None:
-    """Return what the user said first, if this commit has brought it."""
+    """Return what the user said first, if this commit has added it."""
     if commit.snapshot.total > len(commit.messages):
         return None  # there are older ones
     if any(_is_users(message) for message in commit.messages[: commit.old]):

@@ -1,4 +1,4 @@
-"""Where sessions are kept: what a tracker asks of a database, or of this process's memory."""
+"""What a tracker asks of the place where sessions are kept, a database or this process's memory."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from jv_session_mw.tracking.session import ChatSession, SessionStatus, Swept, Tr
 
 
 class Fields(Struct, frozen=True, kw_only=True):
-    """What a session is about, as far as it is to be changed; None leaves a value as it is."""
+    """What is to be changed of what a session is about; None leaves a value as it is."""
 
     title: str | None = None
     kind: str | None = None
@@ -21,7 +21,7 @@ class Fields(Struct, frozen=True, kw_only=True):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """A page of a listing: `after` is the activity and the id of the session before it."""
+    """A page of a listing; `after` is the time of activity and the id of the session before it."""
 
     owner: str
     status: frozenset[SessionStatus]
@@ -33,22 +33,22 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a change answers: the session as it is then, None when there is none; was it done?"""
+    """What a change answers: the session after it, if there is one, and whether it was done."""
 
     session: ChatSession | None
     done: bool
 
 
 class BadItems(TrackingError):
-    """A batch was refused as a whole, for something that one of its items holds."""
+    """A batch was refused as a whole, because of one of its items."""
 
 
 class Ledger(Protocol):
     """Keeps sessions. Each call is atomic, and raises a `TrackingError` when it was not done.
 
-    `apply` takes one batch once, however often it is sent, and returns the numbers of the items
-    that it refused: their session has ended or was deleted. It raises `BadItems` when an item
-    cannot be stored at all, and then none is. The other calls may be sent again without harm.
+    `apply` applies a batch once, however often it is sent, and returns the numbers of the items
+    that it refused because their session has ended or was deleted. It raises `BadItems`, and stores
+    none, when an item cannot be stored at all. Repeating any other call does no harm.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The side of a tracker that is awaited, over any ledger."""
+"""The calls of a tracker that are awaited, over any ledger."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -32,10 +32,10 @@ NOTHING = Swept(0, 0, 0)
 
 
 class LedgerTracker(NotingTracker):
-    """The tracker of chat sessions; `SupabaseSessionTracker` and its sibling build it.
+    """The tracker of chat sessions; use `SupabaseSessionTracker` or its sibling in memory.
 
-    A call that is awaited writes first what was noted of the sessions that it is about, so that it
-    sees them as this process does.
+    A call that is awaited first writes what was noted of its sessions, so that it sees all that
+    this process has noted.
     """
 
     async def create(
@@ -48,7 +48,10 @@ class LedgerTracker(NotingTracker):
         step: str | None = None,
         refs: Mapping[str, str] | None = None,
     ) -> ChatSession:
-        """Return the session, created if it is not there, with what is given set."""
+        """Create the session, or change what is given of one that exists, and return it.
+
+        Of a session that has ended only the title can be changed: else `InvalidTransition`.
+        """
         key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
         await self._settle(key)
         with self.telemetry.call("create"):
@@ -65,9 +68,10 @@ class LedgerTracker(NotingTracker):
         step: str | None = None,
         refs: Mapping[str, str | None] | None = None,
     ) -> ChatSession:
-        """Change what is given; a reference that is None is removed.
+        """Change what is given, and return the session; a reference of None is removed.
 
-        Of a session that has ended only the title can be changed: else `InvalidTransition`.
+        Raises `SessionNotFound`. Of a session that has ended only the title can be changed: else
+        `InvalidTransition`.
         """
         key, fields = key_of(id, owner), checked_fields(title, kind, step, refs)
         await self._settle(key)
@@ -76,7 +80,7 @@ class LedgerTracker(NotingTracker):
         return _done(key, "changed", answer)
 
     async def rename(self, id: str, title: str, *, owner: str | None) -> ChatSession:
-        """Give it another title, which stays whatever is said later."""
+        """Give it another title, which no later message replaces; raises `SessionNotFound`."""
         return await self.update(id, owner=owner, title=title)
 
     async def record(
@@ -89,10 +93,11 @@ class LedgerTracker(NotingTracker):
         step: str | None = None,
         refs: Mapping[str, str | None] | None = None,
     ) -> bool:
-        """Count an event such as a quote, and say whether it was: each *event_id* counts once.
+        """Count an event such as a quote, once for each *event_id*; say whether it was counted.
 
-        A webhook that is delivered twice is True once. *step* and *refs* are set in the same
-        moment. Raises `InvalidTransition` for a session that has ended.
+        For a webhook that is delivered twice the second answer is False. *step* and *refs* are set
+        together with it. Raises `SessionNotFound`, and `InvalidTransition` for a session that has
+        ended.
         """
         key, event = key_of(id, owner), checked_text("the event's id", event_id)
         counted = checked_counters(counters)
@@ -106,7 +111,7 @@ class LedgerTracker(NotingTracker):
         return answer.done
 
     async def get(self, id: str, *, owner: str | None) -> ChatSession:
-        """Return the session, whatever its status."""
+        """Return the session, whatever its status; raises `SessionNotFound`."""
         key = key_of(id, owner)
         await self._settle(key)
         with self.telemetry.call("get"):
@@ -118,7 +123,7 @@ class LedgerTracker(NotingTracker):
     async def get_active(
         self, *, owner: str | None, refs: Mapping[str, str] | None = None
     ) -> ChatSession | None:
-        """Return the live session with the newest activity, None when the owner has none."""
+        """Return the live session with the newest activity, None if the owner has no live one."""
         page = await self.list(owner=owner, refs=refs, limit=1)
         return page.sessions[0] if page.sessions else None
 
@@ -135,8 +140,8 @@ class LedgerTracker(NotingTracker):
     ) -> Page:
         """Return a page of the owner's sessions, the newest activity first.
 
-        *refs* finds those that have all of these references, *search* those with this text in
-        the title, whatever its case. *limit* is 1 to 200; *cursor* is that of the page before.
+        *refs* finds those that have all of these references, *search* those with this text in the
+        title, whatever its case. *limit* is 1 to 200; *cursor* comes from the page before.
         """
         query = query_of(
             owner=owner,
@@ -154,7 +159,7 @@ class LedgerTracker(NotingTracker):
         return Page(sessions, cursor_after(sessions[-1]) if len(found) > limit else None)
 
     async def pause(self, id: str, *, owner: str | None) -> ChatSession:
-        """Take it aside; activity is counted, and does not end the pause."""
+        """Set it aside; activity is still counted, but does not end the pause."""
         return await self._transition(id, owner, "paused")
 
     async def resume(self, id: str, *, owner: str | None) -> ChatSession:
@@ -170,7 +175,7 @@ class LedgerTracker(NotingTracker):
         return await self._transition(id, owner, "archived")
 
     async def reopen(self, id: str, *, owner: str | None) -> ChatSession:
-        """Let one that has ended go on; raises `InvalidTransition` for a paused one."""
+        """Let a session that has ended go on; raises `InvalidTransition` for a paused one."""
         return await self._transition(id, owner, "reopened")
 
     async def delete(self, id: str, *, owner: str | None) -> bool:
@@ -183,7 +188,7 @@ class LedgerTracker(NotingTracker):
     async def delete_owner(self, owner: str) -> Sequence[str]:
         """Delete all sessions of an owner, and return their ids.
 
-        Their conversations are the store's: `await store.delete(id, owner=owner)` for each.
+        Their conversations stay in the store: `await store.delete(id, owner=owner)` for each.
         """
         key = key_of("any", owner)
         if key[0] == NOBODY:
@@ -201,9 +206,9 @@ class LedgerTracker(NotingTracker):
     ) -> Swept:
         """Pause and archive what was idle for so many seconds, delete what ended so long ago.
 
-        For a nightly job, of one process or of several. What is None is left out. All that waits
-        is written first, so that nothing is idle that is not. The work is done in small steps: a
-        sweep that is cut off has done a part, and the next one does the rest.
+        It is for a nightly job, of one process or of several. What is None is left out. What this
+        process has noted is written first, so that no busy session looks idle. The work is done in
+        small steps: of a sweep that is cut off, the next one does the rest.
         """
         ages = [
             checked_seconds(name, seconds)
@@ -227,7 +232,7 @@ class LedgerTracker(NotingTracker):
             )
 
     async def snapshot(self, id: str, *, owner: str | None) -> SessionSnapshot | None:
-        """Return what was kept of the conversation, None for nothing."""
+        """Return what was kept of the conversation, or None."""
         key = key_of(id, owner)
         await self._settle(key)
         with self.telemetry.call("snapshot"):

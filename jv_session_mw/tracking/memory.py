@@ -43,7 +43,7 @@ class MemorySessionTracker(LedgerTracker):
 
 
 class MemoryLedger:
-    """Does what the functions of the migrations do, on a dict."""
+    """Does on dicts what the functions of the migrations do in a database."""
 
     name = "memory"
 
@@ -58,10 +58,10 @@ class MemoryLedger:
         self._last_batch: tuple[str, list[int]] = ("", [])
 
     async def open(self) -> None:
-        """Nothing is to be made."""
+        """There is nothing to open."""
 
     async def close(self) -> None:
-        """What is here stays until the process ends."""
+        """The sessions stay until the process ends."""
 
     async def apply(self, batch: str, items: Sequence[Item]) -> list[int]:
         if batch != self._last_batch[0]:

@@ -1,4 +1,4 @@
-"""The side of a tracker that waits for nothing, and what writes behind it."""
+"""The calls of a tracker that wait for nothing, and its life from open to close."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +18,11 @@ from jv_session_mw.tracking.write_behind import TrackerStats, WriteBehind
 
 
 class NotingTracker:
-    """Notes what happens every turn, and lets one task write it.
+    """Notes what happens in each turn, and lets one task write it.
 
-    Every *flush_interval* seconds, coalesced by session, for up to *max_pending* sessions.
+    What was noted is merged by session, and written every *flush_interval* seconds in batches of
+    *max_batch* sessions. At most *max_pending* sessions wait. `close()` may take *close_timeout*
+    seconds.
     """
 
     def __init__(
@@ -44,23 +46,23 @@ class NotingTracker:
 
     @property
     def stats(self) -> TrackerStats:
-        """What became of the activity that was noted."""
+        """What became of the activity that was noted, as of now."""
         return self.behind.stats
 
     async def open(self) -> None:
-        """Make the client, in the event loop that it is for; no request is sent."""
+        """Make the client, in the event loop that will use it; no request is sent."""
         await self.ledger.open()
         hear_of_termination(self)
 
     async def close(self) -> TrackerStats:
-        """Write what waits, then close what was opened; what is `pending` in the answer is lost."""
+        """Write what waits, then close what was opened; what the answer calls `pending` is lost."""
         try:
             return await self.behind.close(self._close_timeout)
         finally:
             await self.ledger.close()
 
     def terminating(self) -> None:
-        """Begin to write at once: some servers are killed before their lifespan ends."""
+        """Write at once: some servers are killed before their lifespan ends."""
         self.behind.hurry()
 
     def touch(
@@ -78,9 +80,9 @@ class NotingTracker:
     ) -> bool:
         """Note that something happened in a session, and say whether that will be written.
 
-        It waits for nothing and raises nothing. A session that is not there yet is created, one
-        that has ended stays as it is. *messages* and *counters* are added to what is there, *title*
-        is for a session that has none. What cannot be stored as text is replaced by a mark.
+        It waits for nothing and raises nothing. A session that does not exist is created, one that
+        has ended stays as it is. *messages* and *counters* are added to what is there, *title* is
+        for a session that has none. Characters that cannot be stored are replaced by a mark.
         """
         details = None
         try:
@@ -110,7 +112,7 @@ class NotingTracker:
         return self._note_only(id, owner, lambda: Details(ended=checked_end(status)))
 
     async def flush(self) -> None:
-        """Write all that waits; raises what kept it from being written, which is tried again."""
+        """Write all that waits; raises the `TrackingError` of a failure: then it still waits."""
         await self.behind.drain()
 
     def _note_only(self, id: str, owner: str | None, details: Callable[[], Details]) -> bool:

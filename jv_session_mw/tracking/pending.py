@@ -1,4 +1,4 @@
-"""What waits to be written: coalesced by session, bounded, and taken in batches."""
+"""What waits to be written: merged by session, bounded, and taken in batches."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ Wanted = Callable[[Key], bool]
 
 
 class Batch(Struct):
-    """Activities that are sent together, under one id for as long as they are."""
+    """Activities that are sent together, each time under the same id; `sent` counts the times."""
 
     id: str
     activities: dict[Key, Activity]
@@ -25,7 +25,7 @@ class Batch(Struct):
 
 
 class Pending:
-    """The activities that wait, and the batches that are not known to be written.
+    """The activities that wait, and the batches whose outcome is not known.
 
     `add` may be called in any thread.
     """
@@ -45,7 +45,7 @@ class Pending:
     def add(self, key: Key, activity: Activity) -> bool:
         """Add *activity*, and say whether there was room for it.
 
-        A known session has room: at most it waits once more beside what is on its way.
+        There is always room for a session that waits already, or is on its way in a batch.
         """
         with self._lock:
             weighs = activity.details is not None and activity.details.snapshot is not None
@@ -71,10 +71,10 @@ class Pending:
         return True
 
     def next(self, wanted: Wanted | None) -> Batch | None:
-        """Return the batch to be written next, of all or of what is *wanted*.
+        """Return the batch to write next, of all sessions or of those *wanted*; None if none waits.
 
-        A batch that failed goes first: it may be about a session under its old key. And in an
-        outage each caller that waits would otherwise leave another batch behind.
+        A batch that failed goes first, as it may be about the same session under its old key. And
+        otherwise each caller that waits in an outage would leave one more batch behind.
         """
         for batch in self.batches:
             if any(_concerns(wanted, *noted) for noted in batch.activities.items()):
@@ -102,7 +102,7 @@ class Pending:
         return taken
 
     def divide(self, batch: Batch) -> None:
-        """Put two halves in place of *batch*, under ids of their own: it was not written."""
+        """Put two halves in place of *batch*, which was not written, under new ids."""
         at, keys = self.batches.index(batch), list(batch.activities)
         halves = keys[: len(keys) // 2], keys[len(keys) // 2 :]
         self.batches[at : at + 1] = [
@@ -111,23 +111,23 @@ class Pending:
         ]
 
     def remove(self, batch: Batch) -> None:
-        """Forget *batch*: it is written, or given up."""
+        """Forget *batch*, which was written or given up."""
         self.batches.remove(batch)
         with self._lock:
             self._held -= len(batch.activities)
             self._weight -= sum(activity.weight for activity in batch.activities.values())
 
     def _knows(self, key: Key, was: Key | None) -> bool:
-        """Whether the session waits already, on its way or under the key that it had before."""
+        """Say whether the session waits already, in a batch or under its key before a move."""
         return was in self.noted or any(key in batch.activities for batch in tuple(self.batches))
 
     def _make_room(self, activity: Activity) -> None:
-        """Leave a snapshot out where there are too many: the next turn brings another one."""
+        """Leave out the snapshot if too many wait: the next turn brings another one."""
         if activity.weight and self._weight + activity.weight > MOST_SNAPSHOT_BYTES:
             assert activity.details is not None
             activity.details.snapshot = None
 
 
 def _concerns(wanted: Wanted | None, key: Key, activity: Activity) -> bool:
-    """Whether *wanted* asks for the session by the key that it has, or had before."""
+    """Say whether *wanted* asks for the session by its key, or by one that it had before."""
     return wanted is None or any(map(wanted, (key, *activity.was)))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class SessionStatus(StrEnum):
-    """Whether a session goes on. Activity never changes it: that takes one of the transitions."""
+    """Whether a session goes on. Activity never changes it: only a transition does."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -21,7 +21,7 @@ ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.ARCHIVED})
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One way from some statuses to another; a session that is there already stays there."""
+    """A step to one status from some others; a session that has it already keeps it."""
 
     to: SessionStatus
     origins: frozenset[SessionStatus]
@@ -40,8 +40,8 @@ TRANSITIONS = {
 class ChatSession:
     """What a tracker knows of one session; times are in UTC.
 
-    `owner` is None for a session that belongs to nobody. `kind` and `step` are the app's own
-    words, empty until it says one. `refs` are external references (`{"trip": "T-17"}`), `counters`
+    `owner` is None for a session that belongs to nobody. `kind` and `step` are words of the app's
+    own, empty until it sets them. `refs` are external references (`{"trip": "T-17"}`), `counters`
     what the app counts (`{"quotes": 2}`). `ended_at` is None unless it is completed or archived.
     """
 
@@ -61,7 +61,7 @@ class ChatSession:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some sessions of a listing; `cursor` asks for those after them, None when there are none."""
+    """Some sessions of a listing; `cursor` asks for those that follow, and is None at the end."""
 
     sessions: tuple[ChatSession, ...]
     cursor: str | None

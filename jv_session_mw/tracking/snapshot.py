@@ -17,7 +17,7 @@ MOST_BYTES = 256 * 1024
 class SessionSnapshot(Struct, frozen=True):
     """The fields and the last messages of a conversation, as the store's codec has written them.
 
-    A codec that encrypts keeps them encrypted here too.
+    If the codec encrypts, they are encrypted here too.
     """
 
     fields: Mapping[str, bytes]
@@ -25,11 +25,11 @@ class SessionSnapshot(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """The bytes of it."""
+        """The number of bytes in its values."""
         return sum(map(len, self.fields.values())) + sum(map(len, self.messages))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON; names are quoted, as the store takes any and the database no NUL."""
+        """Return it as JSON; names are quoted, as the database does not take all of the store's."""
         return {
             "fields": {
                 _quoted(name): b64encode(data).decode() for name, data in self.fields.items()
@@ -39,7 +39,7 @@ class SessionSnapshot(Struct, frozen=True):
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "SessionSnapshot":
-        """Return what `to_json` was made of; raises `SchemaMissing` for another version's."""
+        """Return the snapshot of what `to_json` gave; another version's raises `SchemaMissing`."""
         try:
             fields = {_unquoted(name): b64decode(data) for name, data in kept["fields"].items()}
             return cls(fields, [b64decode(data) for data in kept["messages"]])
@@ -47,7 +47,7 @@ class SessionSnapshot(Struct, frozen=True):
             raise SchemaMissing("the snapshot was kept by another version: upgrade") from error
 
     def changes(self) -> Changes:
-        """Return the commit that brings it back, the same for the same content: it counts once."""
+        """Return the commit that brings it back, with an id of its content: it counts once."""
         digest = hashlib.blake2b(digest_size=9)
         for name, data in sorted(self.fields.items()):
             digest.update(repr((name, data)).encode())
@@ -60,7 +60,7 @@ class SessionSnapshot(Struct, frozen=True):
 
 
 def snapshot_of(stored: Snapshot) -> SessionSnapshot | None:
-    """Return what is kept of *stored*: the newest messages that fit beside the fields, or None."""
+    """Return the fields of *stored* and the newest messages that fit; None if the fields do not."""
     room = MOST_BYTES - sum(map(len, stored.fields.values()))
     if room < 0:
         return None

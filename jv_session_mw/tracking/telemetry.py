@@ -31,7 +31,7 @@ TRACKERS: Final = Watch[Counted](BACKEND)
 
 
 class TrackerTelemetry:
-    """The tracer and the instruments of one tracker. Owners, ids and titles appear in none."""
+    """The tracer and the instruments of one tracker, which never show owners, ids or titles."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class TrackerTelemetry:
 
     @contextmanager
     def call(self, operation: str) -> Generator[Span]:
-        """Make one call one span, current inside, so that those of httpx become its children."""
+        """Make one call one span, which is current inside, so that httpx's are its children."""
         labels = {BACKEND: self._backend, OPERATION: operation}
         started = time.perf_counter()
         with self._tracer.start_as_current_span(

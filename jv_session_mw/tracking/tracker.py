@@ -12,10 +12,10 @@ class SessionTracker(Protocol):
     """Keeps the durable list of chat sessions beside the conversations.
 
     Each call names the owner, None for nobody: another owner's session is not found. `touch`,
-    `moved` and `ended` are for the way of a request: they wait for nothing and raise nothing. All
-    else is awaited, and raises a `TrackingError` when it was not done: `SessionNotFound`,
-    `InvalidTransition`, `TrackerUnavailable`, `SchemaMissing`; `UnsupportedValue` for what cannot
-    be stored. It sees all that this process has noted before.
+    `moved` and `ended` are called within requests: they wait for nothing and raise nothing. All
+    other calls are awaited, and raise a `TrackingError` when they were not done: `SessionNotFound`,
+    `InvalidTransition`, `TrackerUnavailable`, `SchemaMissing`; or `UnsupportedValue` for what
+    cannot be stored. They see all that this process has noted before.
     """
 
     @property

@@ -30,9 +30,9 @@ Send = Callable[[str, Sequence[Item]], Awaitable[Sequence[int]]]
 class TrackerStats(Struct, kw_only=True):
     """What became of the activity that was noted, in sessions.
 
-    `pending` wait to be written. `refused` belong to sessions that have ended or were deleted.
-    `dropped` are lost: there was no room for one more session, or the database could not store it.
-    `retried` counts the batches that were sent again, `last_error` says why, until one succeeds.
+    `pending` wait to be written, `flushed` were. `refused` had ended or were deleted. `dropped` are
+    lost: there was no room for one more session, or the database could not store it. `retried`
+    counts the batches that were sent again, `last_error` says why, until one succeeds.
     """
 
     pending: int = 0
@@ -47,11 +47,11 @@ class WriteBehind:
     """Collects activity by session, and sends it every *interval* seconds.
 
     A batch whose outcome is not known is sent again under its id, after a backoff. One that the
-    database refuses as a whole is halved until the item that is to blame is alone, and that one is
-    dropped. Whoever is cancelled while it sends leaves the batch to be sent by the next one.
+    database refuses as a whole is halved until the item to blame is alone, and is dropped. A task
+    that is cancelled while it sends a batch leaves it to the next one.
 
-    `note` may be called in any thread. What waits is sent in the event loop that came first, also
-    for those that run beside it; when it runs no more the next one goes on.
+    `note` may be called in any thread. All is sent in the event loop that came first, even if
+    others run beside it. When that has ended, the next one goes on.
     """
 
     def __init__(self, send: Send, *, interval: float, max_batch: int, max_pending: int) -> None:
@@ -85,28 +85,28 @@ class WriteBehind:
             with self._lock:
                 self._counts.dropped += 1
             return False
-        task = self._task  # which its own thread may take away between two looks
+        task = self._task  # its own thread may set it to None between two looks
         if task is None or task.done() or not task.get_loop().is_running():
             self._wake()
         return True
 
     def refuse(self, error: UnsupportedValue) -> None:
-        """Count an activity that cannot be noted, for whoever noted it is not to be disturbed."""
+        """Count an activity that cannot be noted; the caller is not to be disturbed by it."""
         with self._lock:
             self._counts.dropped += 1
         self._counts.last_error = str(error)
         logger.debug("an activity was not noted: %s", error)
 
     def hurry(self) -> None:
-        """Send what waits now, and from now on at short intervals: the process is to end."""
+        """Send what waits now, and from then on at short intervals: the process will end soon."""
         self._interval = min(self._interval, HURRIED_INTERVAL)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._nudge.set)
 
     async def drain(self, wanted: Wanted | None = None) -> None:
-        """Send what waits, or what of it is *wanted*; raises what kept it from being sent.
+        """Send all that waits, or only what is *wanted*; raises the `TrackingError` of a failure.
 
-        A caller that asks for something in particular, and has waited for a batch that failed, does
+        A caller that wants something in particular, and has waited while another one failed, does
         not try again: the last of a hundred callers would otherwise wait for a hundred time-outs.
         """
         owner = self._loop
@@ -200,7 +200,7 @@ class WriteBehind:
             self._adopt_loop()
         loop = self._loop
         if loop is None or loop.is_closed():
-            return  # whoever comes first in an event loop begins
+            return  # the first call in an event loop begins
         if loop is running:
             self._begin()
         else:
@@ -208,7 +208,7 @@ class WriteBehind:
 
     def _begin(self) -> None:
         if self._task is None or self._task.done():
-            # In a context of its own: what is sent belongs to no request's trace.
+            # In a context of its own, since it belongs to no request's trace.
             self._task = asyncio.create_task(self._run(), context=Context())
             self._task.add_done_callback(_log_unexpected)
 
@@ -224,7 +224,7 @@ class WriteBehind:
             else:
                 backoff = Backoff(BACKOFF_BASE, BACKOFF_CAP)
         self._task = None
-        if self._pending.noted:  # noted by another thread, which has seen the task still there
+        if self._pending.noted:  # by another thread, which has still seen this task
             self._begin()
 
     async def _pause(self, seconds: float) -> None:
@@ -238,7 +238,7 @@ class WriteBehind:
         if self._loop is loop:
             return
         self._loop = loop
-        self._task = None  # that of a loop that runs no more
+        self._task = None  # it belongs to a loop that has ended
         self._turn, self._nudge = asyncio.Lock(), asyncio.Event()
 
 
@@ -253,6 +253,6 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def _log_unexpected(task: asyncio.Task[None]) -> None:
-    """Say what has ended the background task; the next activity begins another one."""
+    """Log what has ended the background task; the next activity starts another one."""
     if not task.cancelled() and task.exception() is not None:
         logger.error("chat sessions: writing failed unexpectedly", exc_info=task.exception())

@@ -1,4 +1,4 @@
-"""What went wrong between us and a Supabase project, as errors of this package."""
+"""The failures of a Supabase project and its client, as errors of this package."""
 
 import httpx
 from postgrest import APIError
@@ -12,7 +12,7 @@ MIGRATE = (
 )
 SERVICE_KEY = "give the key of the service role, SUPABASE_SERVICE_KEY"
 
-# SQLSTATEs and their classes, and PostgREST's own codes; the first that fits counts.
+# The beginnings of SQLSTATEs and of PostgREST's own codes; the first that fits counts.
 # Source: PostgreSQL, Appendix A; PostgREST, "Errors".
 SCHEMA = ("PGRST106", "PGRST202", "PGRST203", "PGRST205", "42883", "42P01", "42703", "3F000")
 AUTH = ("PGRST30", "28")
@@ -21,7 +21,7 @@ OVERLOAD = ("53", "PGRST003")
 
 
 def failure_of(error: APIError | httpx.HTTPError | httpx.InvalidURL) -> TrackingError:
-    """Return what *error* means for whoever called; it says nothing that was to be written."""
+    """Return *error* as one of this package, whose message shows nothing of what was sent."""
     if isinstance(error, httpx.TimeoutException):
         return TrackerUnavailable("Supabase did not answer in time", reason="timeout")
     if isinstance(error, httpx.HTTPStatusError):
@@ -34,8 +34,8 @@ def failure_of(error: APIError | httpx.HTTPError | httpx.InvalidURL) -> Tracking
 
 
 def misread(answer: object) -> TrackingError:
-    """Return what it means that *answer* is not what the functions of this version answer."""
-    if isinstance(answer, str):  # what is no JSON is handed on by the client as it is
+    """Return the error for an *answer* that the functions of this version would not give."""
+    if isinstance(answer, str):  # the client hands on what is not JSON as it is
         return TrackerUnavailable(
             "what answers at SUPABASE_URL is no Supabase project: its answer is no JSON",
             reason="protocol",
@@ -44,7 +44,7 @@ def misread(answer: object) -> TrackingError:
 
 
 def _refusal(code: str) -> TrackingError | None:
-    """Return what the database or PostgREST says by *code*, None when that says nothing."""
+    """Return the error for a code of the database or PostgREST, None for an unknown one."""
     if code.startswith(SCHEMA):
         return SchemaMissing(f"the database lacks what this version needs ({code}): {MIGRATE}")
     if code == "42501":
@@ -73,7 +73,7 @@ def _status(status: str) -> TrackingError:
 
 
 def _code_in(response: httpx.Response) -> str:
-    """Return the code that PostgREST gives its errors, empty for what comes from elsewhere."""
+    """Return the code of an error of PostgREST, empty for what comes from elsewhere."""
     try:
         return str(response.json()["code"])
     except (ValueError, LookupError, TypeError):

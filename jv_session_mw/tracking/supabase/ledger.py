@@ -1,4 +1,4 @@
-"""Every call of a tracker as one call of a function in the database."""
+"""A ledger in a Supabase project: each call is one call of a function in the database."""
 
 import asyncio
 import json
@@ -33,11 +33,12 @@ class Kept(msgspec.Struct):
 class SupabaseLedger:
     """Calls the functions of the migrations; each is one request and one transaction.
 
-    A client of its own, with one HTTP client: who signs a user in on a shared one replaces the key
-    of the service role. It is made in the event loop that uses it, anew in each. A call that nobody
-    waits for any longer goes on until its own time-outs: httpcore 1.0 loses the connection of one
-    that is cancelled, and with that a place in its pool, for good. Nothing of a
-    table is asked for directly, so that only what PostgREST does to functions is relied on.
+    It makes a client of its own, because signing a user in on a shared one would replace the key of
+    the service role; one in each event loop that uses it. Tables are never read directly, so that
+    only PostgREST's calls of functions are relied on.
+
+    A call that nobody waits for any longer goes on until its own time-outs: for each one that is
+    cancelled, httpcore 1.0 may lose a place in its pool for good.
     """
 
     name = "supabase"
@@ -59,7 +60,7 @@ class SupabaseLedger:
     async def close(self) -> None:
         """Close the client that was made here, never one that was handed in.
 
-        One of another event loop is left to that: its connections can be closed nowhere else.
+        One of another event loop is left alone: its connections can only be closed there.
         """
         http, self._http, self._client = self._http, None, self._given
         if http is None or self._loop is not asyncio.get_running_loop():
@@ -158,7 +159,7 @@ class SupabaseLedger:
         return Answer(session and _told(session), answer.done)
 
     async def _ask(self, kind: type[T], function: str, **arguments: object) -> T:
-        """Call for one session or one listing: what is refused then is what the caller gave."""
+        """Call *function* for one caller, to whom the value that is refused belongs."""
         try:
             return await self._call(kind, function, **arguments)
         except BadItems as error:
@@ -175,7 +176,7 @@ class SupabaseLedger:
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure_of(error) from error
         except (ValueError, TypeError, RecursionError) as error:
-            if _is_json(arguments):  # so it was sent, and may be done: what came back is unreadable
+            if _is_json(arguments):  # it was sent, and may be done: the answer cannot be read
                 raise misread("") from error
             raise BadItems("it cannot be sent as JSON") from error
         try:
@@ -208,7 +209,7 @@ class SupabaseLedger:
 
 
 async def raise_for_status(response: httpx.Response) -> None:
-    """Raise with the status at hand, which the error of the client itself does not carry."""
+    """Raise an error that carries the status, which the client's own error does not."""
     if response.is_error:
         await response.aread()
         response.raise_for_status()
@@ -223,11 +224,7 @@ def _is_json(arguments: object) -> bool:
 
 
 def _told(session: ChatSession) -> ChatSession:
-    """Return *session* as a tracker tells it.
-
-    Nobody is its owner where the table has the empty one, and its times are in UTC, whatever zone
-    the database shows them in.
-    """
+    """Return *session* as a tracker returns it: without the empty owner, and with times in UTC."""
     ended_at = session.ended_at
     return replace(
         session,
