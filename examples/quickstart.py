@@ -20,7 +20,7 @@ async def chat(prompt: str, conversation: CurrentConversation) -> StreamingRespo
     conversation.messages.append({"role": "user", "content": prompt})
 
     async def answer() -> AsyncIterator[str]:
-        async with conversation.reply() as reply:  # what there is is kept if the client hangs up
+        async with conversation.reply() as reply:  # kept and marked if the client hangs up
             async for token in model(conversation.messages):
                 reply.write(token)
                 yield token

@@ -1,6 +1,6 @@
 """Serve the chat at http://127.0.0.1:8000, with a throw-away Valkey unless `REDIS_URL` is set.
 
-`PORT` takes another port. Ctrl-C or SIGTERM ends everything that was started.
+`PORT` sets another port. Ctrl-C or SIGTERM ends everything that was started.
 """
 
 import logging
@@ -22,11 +22,11 @@ HOST = "127.0.0.1"
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Says where it is, once it is there."""
+    """Prints where it is as soon as it serves."""
 
     def __init__(self, app: FastAPI, announcement: str) -> None:
-        # "on": an error at start ends it, which by default would only make every request fail.
-        # An answer under way may take three seconds more; then it is cut off, and kept as it is.
+        # "on": an error at start ends it, where by default every request would fail. An answer that
+        # is under way may take three seconds more; then it is cut off, and kept as it is.
         super().__init__(
             uvicorn.Config(app, lifespan="on", log_level="warning", timeout_graceful_shutdown=3)
         )
@@ -40,7 +40,7 @@ class AnnouncingServer(uvicorn.Server):
 
 def main() -> None:
     """Run until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: blocks are left
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: `with` blocks end
     logging.basicConfig(format="%(levelname)s %(message)s")
     logging.getLogger("jv_session_mw").setLevel(logging.INFO)
     try:

@@ -20,7 +20,7 @@ class Chat:
 
 
 class ChatAgent:
-    """Answers token by token, and knows how its store is."""
+    """Answers token by token, and reports how its store is."""
 
     def __init__(self, model: Model, store: ConversationStore[Any], tracer: Tracer) -> None:
         self._model = model
@@ -28,7 +28,7 @@ class ChatAgent:
         self._tracer = tracer
 
     async def answer(self, conversation: Conversation[Chat]) -> AsyncIterator[str]:
-        """Stream the answer; what there is of it is kept, also when the client hangs up."""
+        """Stream the answer; what there is of it is kept, even if the client hangs up."""
         with self._tracer.start_span(f"chat {self._model.name}"):  # not current: there is a yield
             async with conversation.reply(model=self._model.name) as reply:
                 async for token in self._model.stream(conversation.messages):

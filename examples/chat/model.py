@@ -53,7 +53,7 @@ class TourModel:
 
 
 class OpenAIModel:
-    """Any endpoint that speaks OpenAI's chat completions; the client reads the environment."""
+    """A model behind any endpoint for OpenAI's chat completions, which the environment names."""
 
     def __init__(self, name: str) -> None:
         from openai import AsyncOpenAI
@@ -84,7 +84,7 @@ def model_from_env(environ: Mapping[str, str] = os.environ) -> Model:
 
 
 def answer(messages: Sequence[Message]) -> str:
-    """Return the next part of the tour, after what shows that the history was there."""
+    """Return the next part of the tour, after a line that shows that the history is known."""
     prompts = [message["content"] for message in messages if message["role"] == "user"]
     heard = f"You said: {prompts[-1]}\n\n"
     if len(prompts) > 1:

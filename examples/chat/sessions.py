@@ -63,8 +63,8 @@ def add_sessions(app: FastAPI, tracker: SessionTracker, store: ConversationStore
 
     @router.get("")
     async def listing(request: Request, search: str = "", cursor: str | None = None) -> Listing:
-        # Not as a dependency: who takes a conversation without a look at it may change it later,
-        # and so gets a token.
+        # Not by the dependency: a handler that takes a conversation and has not looked at it may
+        # still change it in the background, so its client would get a token.
         conversation: Conversation[Any] = request.state.conversation
         owner = conversation.owner
         if owner is None:
@@ -86,7 +86,7 @@ def add_sessions(app: FastAPI, tracker: SessionTracker, store: ConversationStore
     @router.delete("/{id}", status_code=204)
     async def delete(conversation: CurrentConversation, id: str) -> None:
         if conversation.version and conversation.id == id:
-            await conversation.delete()  # which takes its session and its cookie along
+            await conversation.delete()  # its session and its cookie go with it
             return
         await tracker.get(id, owner=conversation.owner)
         await store.delete(id, owner=conversation.owner)

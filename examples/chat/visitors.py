@@ -1,4 +1,4 @@
-"""Who this is: a cookie that cannot be guessed, where your login goes."""
+"""Who the visitor is, by a cookie that cannot be guessed; here your login goes."""
 
 import secrets
 
@@ -10,7 +10,7 @@ VISITOR = "visitor"
 
 
 def visitor(scope: Scope) -> str | None:
-    """Return who this is, by a cookie that cannot be guessed."""
+    """Return who the visitor is, or None for a new one."""
     header = b";".join(value for name, value in scope["headers"] if name == b"cookie")
     for pair in header.decode("latin-1").split(";"):  # those of other apps may hold anything
         name, _, value = pair.strip().partition("=")

@@ -1,4 +1,4 @@
-"""FastAPI: the conversation as a dependency, documented as the header that it is."""
+"""FastAPI: the conversation as a dependency, which shows its header in the API's documentation."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,8 @@ async def current_conversation(
 ) -> Conversation[Any]:
     """Return the conversation of this request or WebSocket, loaded.
 
-    The header parameter only documents: the middleware has read and verified it long before.
+    The header parameter is only there for the documentation: the middleware has read and verified
+    it before. Raises `ConversationNotInstalled`, and what `Conversation.load()` raises.
     """
     conversation = get_conversation(connection)
     await conversation.load()

@@ -1,4 +1,4 @@
-"""The command `jv-session-mw`: what a developer types, and what runs then."""
+"""The command `jv-session-mw`: its subcommands, and what each of them runs."""
 
 import argparse
 import os
@@ -36,15 +36,15 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit status.
 
-    An error of this package ends as one line on stderr and status 1: its message already says
-    what to do. So does one of the system, such as a full disk, or a reader of the output that has
-    gone. Anything else is a bug and keeps its traceback. Wrong arguments exit with 2.
+    An error of this package becomes one line on stderr and status 1: its message already says what
+    to do. So does an error of the system, such as a full disk, or output that nobody reads any
+    more. Anything else is a bug and keeps its traceback. Wrong arguments exit with 2.
     """
     arguments = _parser().parse_args(argv)
     command: Command = arguments.command
     try:
         status = command.run(arguments)
-        print(end="", flush=True)  # here, where it may fail with one line
+        print(end="", flush=True)  # here, where a failure is one line
         return status
     except SessionError as error:
         print(f"jv-session-mw: {error}", file=sys.stderr)
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _give_up_output() -> None:
-    """Let nothing of the output be left for the interpreter, which would fail with it at its end.
+    """Drop the rest of the output: the interpreter would fail to write it when it exits.
 
     Source: Python, "Note on SIGPIPE", https://docs.python.org/3/library/signal.html.
     """

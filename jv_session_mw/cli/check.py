@@ -38,7 +38,7 @@ DELIVERY = Delivery(doubt_after=PATIENCE_SECONDS, give_up_after=PATIENCE_SECONDS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No arguments: what is checked is the environment, as the application would find it."""
+    """Declare no arguments: the environment is checked, as the application would find it."""
 
 
 def run(_arguments: argparse.Namespace) -> int:
@@ -93,11 +93,11 @@ async def _round_trip() -> None:
 
 
 async def _info(connect: Connect) -> ServerInfo:
-    """Return what one of the primaries says of itself."""
+    """Return what INFO says about one of the primaries."""
     line = connect(DELIVERY)
     try:
         primary, *_ = await line.primaries(PATIENCE_SECONDS)
-        # INFO takes one section up to Redis 6.2, so all of them are asked for.
+        # Redis 6.2 takes at most one section as an argument, so this asks for all of them.
         answer = cast("bytes", await primary.send(("INFO",), PATIENCE_SECONDS))
     finally:
         await line.close()

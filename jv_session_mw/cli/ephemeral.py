@@ -24,8 +24,9 @@ from jv_session_mw.errors import SessionError
 def ephemeral(binary: Path | None = None) -> Generator[RunningServer]:
     """Run a server on a free port for the length of a `with` block; it keeps nothing.
 
-    It ends with the block, and also when this process is killed. `binary` defaults to the best
-    server that is installed.
+    It ends with the block, even when this process is killed. *binary* defaults to the server that
+    `find_server` returns. Raises `ConfigurationError` when none is installed, and `SessionError`
+    when it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="jv-session-mw-") as name:
         directory, port = Path(name), free_port()
@@ -42,8 +43,8 @@ def ephemeral(binary: Path | None = None) -> Generator[RunningServer]:
 def spawn(binary: Path, directory: Path, port: int, *options: str) -> GuardedProcess:
     """Start a server that keeps nothing, and return its process when it answers.
 
-    Further `options` are the server's own. Raises `SessionError`, with the end of its log, when it
-    ends instead, as it does when the port was taken meanwhile.
+    *options* are passed to the server. Raises `SessionError`, with the end of its log, when it ends
+    or does not answer, as when the port was taken meanwhile.
     """
     command = (binary, "--bind", HOST, "--port", str(port), "--dir", directory, "--save", "")
     process = GuardedProcess([*command, *options], directory / LOG)

@@ -1,11 +1,11 @@
-"""What a check has found, line by line."""
+"""The findings of a check, and how they are printed."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line of the report; `advice` is empty when all is well, `fatal` when nothing works."""
+    """One line of the report: `advice` is empty if all is well, `fatal` if nothing would work."""
 
     what: str
     advice: str = ""

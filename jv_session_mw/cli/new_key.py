@@ -17,7 +17,7 @@ To rotate, put the new key first and keep the old one until its tokens have expi
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No arguments: there is one right length."""
+    """Declare no arguments: there is one right length."""
 
 
 def run(_arguments: argparse.Namespace) -> int:

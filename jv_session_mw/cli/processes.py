@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# The server runs beside a reader of our pipe. The pipe's end means that we asked for the end, or
-# that we are gone, however that came about: no process stays behind. SIGKILL, as a server that
-# was stopped with SIGSTOP would not see any other signal.
+# Beside the server runs a reader of our pipe. When the pipe ends, we have closed it or are gone,
+# however that came about, and the reader kills the server: no process stays behind. By SIGKILL,
+# since a server that was stopped by SIGSTOP would not see any other signal.
 _GUARD = """
 log=$1; shift
 exec 3<&0
@@ -24,8 +24,8 @@ exit $status
 class GuardedProcess:
     """A child process that cannot outlive this one, and that Ctrl-C does not reach.
 
-    Ctrl-C is sent to every process of the terminal's foreground group; the one who started this
-    process wants to end first, and then end it.
+    Ctrl-C goes to every process of the terminal's foreground group. This process wants to clean up
+    first, and then end the child itself.
     """
 
     def __init__(self, command: Sequence[str | Path], log: Path) -> None:
@@ -45,21 +45,21 @@ class GuardedProcess:
         return self._guard.poll() is None
 
     def end(self) -> None:
-        """Kill the process and wait until it is gone; fine when it is gone already."""
+        """Kill the process and wait until it is gone; does nothing when it is gone already."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         self._guard.wait()
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether no such process runs any more, and all that it held is free again.
+    """Return whether the process has ended, and all that it held is free again.
 
-    One that has exited but that its parent has not collected has ended too: where the first
-    process of a container collects nothing, it would be waited for without end.
+    A zombie counts as ended: in a container whose first process collects none, it would stay for
+    ever.
     """
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):  # there is none, or cannot be any of this number
+    except (ProcessLookupError, OverflowError):  # there is none, or there can be none
         return True
     except PermissionError:  # it runs, and belongs to somebody else
         return False
@@ -70,7 +70,7 @@ def _is_zombie(process: Path) -> bool:
     try:
         stat = (process / "stat").read_text(errors="replace")
         threads = len(list((process / "task").iterdir()))
-    except OSError:  # a system without /proc; or it ended just now, which the next call will see
+    except OSError:  # there is no /proc; or it has just ended, as the next call will see
         return False
     state = stat.rpartition(")")[2].split()[0]  # the name in parentheses may contain anything
     # The main thread can be a zombie while others still run and hold the port.
@@ -78,7 +78,7 @@ def _is_zombie(process: Path) -> bool:
 
 
 def poll_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Ask again and again, at most for so long; return whether the condition came true."""
+    """Wait until *condition* is true, *seconds* at most; return whether it was."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""`jv-session-mw redis start | status | stop`: what `valkey` does, in words."""
+"""`jv-session-mw redis start | status | stop`: the arguments and the output around `valkey`."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server at a port of this machine: what it is, and whether it answers."""
+"""A server on a port of this machine: what it is, and whether it answers."""
 
 import socket
 from dataclasses import dataclass
@@ -46,10 +46,10 @@ def inspect(port: int, directory: Path) -> RunningServer | None:
 
 
 def ask(port: int, command: str) -> str:
-    """Send one inline command and return the text of its answer; `OSError` when there is none.
+    """Send one inline command and return the text of its answer; raises `OSError` if none comes.
 
-    Small enough to stay without the client library, whose pools, retries and handshakes are in
-    the way when the question is whether anything is there at all.
+    Without the client library: its pools, retries and handshakes are in the way when the question
+    is whether anything is there at all.
     """
     with (
         socket.create_connection((HOST, port), timeout=ANSWER_SECONDS) as connection,

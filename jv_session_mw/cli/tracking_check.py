@@ -1,4 +1,4 @@
-"""Ten things that a project must do, tried on a session of nobody's that is deleted again."""
+"""Ten things that a project must do, tried on a session of its own that is deleted afterwards."""
 
 import os
 import uuid
@@ -43,7 +43,7 @@ class Trial:
         raise Unexpected("it finds a session that nobody has made")
 
     async def activity(self) -> None:
-        """The same batch twice, as after a lost reply."""
+        """Send the same batch twice, as after a lost reply."""
         batch = str(uuid.uuid4())
         activity = Activity(0.0, 0.0, messages=2)
         item = activity.item(0, (self.owner, self.id), 0.0)
@@ -105,7 +105,7 @@ class Trial:
 
 
 async def findings() -> list[Finding]:
-    """Try one thing after the other, until one fails."""
+    """Try one thing after another until one fails, then what a browser's key may do."""
     try:
         tracker = _tracker()
     except ConfigurationError as error:

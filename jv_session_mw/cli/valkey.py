@@ -39,9 +39,10 @@ def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
 def start(directory: Path | None = None, port: int | None = None) -> RunningServer:
     """Start a server in the background and return when it answers; its data survive a restart.
 
-    A server that runs already is returned as it is. `port` defaults to 6379. Raises
-    `ConfigurationError` when the port is taken or no server is installed, `SessionError` with the
-    end of its log when the server does not come up.
+    A server that runs already is returned as it is. *port* defaults to 6379. Raises
+    `ConfigurationError` when the port is taken or the running server has another, when the
+    directory cannot be used, or when no server is installed; `SessionError`, with the end of its
+    log, when the server does not start.
     """
     directory = (directory or default_directory()).absolute()
     _make(directory)
@@ -63,8 +64,8 @@ def start(directory: Path | None = None, port: int | None = None) -> RunningServ
 def status(directory: Path | None = None) -> RunningServer | None:
     """Return the server that was started in this directory, or None when it is not running.
 
-    A pid alone proves nothing, as pids are used again: it counts only when the server at the port
-    says that this is its own. Raises `SessionError` when that server is there and does not answer.
+    A pid alone proves nothing, as pids are used again: the server at the port must say that it is
+    its own. Raises `SessionError` when something is there that does not answer.
     """
     directory = (directory or default_directory()).absolute()
     pid, port = _number(directory / "pid"), _number(directory / "port")
@@ -80,13 +81,13 @@ def status(directory: Path | None = None) -> RunningServer | None:
 
 
 def stop(directory: Path | None = None) -> RunningServer | None:
-    """Stop the server of this directory, return what has been stopped, or None if none was running.
+    """Stop the server of this directory and return it, or None if none was running.
 
     Returns when the process has ended and everything is on disk. A process is signalled only
     after `status` has identified it. Raises `SessionError` when it has not ended after 30 seconds.
     """
     directory = (directory or default_directory()).absolute()
-    if not os.path.isdir(directory):  # which raises nothing where its parent is out of reach
+    if not os.path.isdir(directory):  # unlike Path.is_dir, False if the parent is out of reach
         return None
     with _locked(directory):
         server = status(directory)
@@ -172,5 +173,5 @@ def _number(path: Path) -> int | None:
         return int(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    except OSError as error:  # that of another user, or no directory at all
+    except OSError as error:  # the file of another user, or no directory at all
         raise _unusable(path.parent, error) from error
