@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from jv_session_mw.backends.redis.answers import Refused
 from jv_session_mw.backends.redis.batching import Batcher
-from jv_session_mw.backends.redis.waiting import Refused, Waiting
+from jv_session_mw.backends.redis.waiting import Waiting
 from jv_session_mw.backends.redis.wire import Wire
 
 

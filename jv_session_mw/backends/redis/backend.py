@@ -8,6 +8,7 @@ from time import monotonic
 from typing import cast
 
 from jv_session_mw.backends.redis import scripts
+from jv_session_mw.backends.redis.answers import too_few
 from jv_session_mw.backends.redis.batching import Batcher, Delivery
 from jv_session_mw.backends.redis.committing import head_of, outcome_of, values_of
 from jv_session_mw.backends.redis.layout import (
@@ -22,7 +23,7 @@ from jv_session_mw.backends.redis.layout import (
     scan_pattern,
 )
 from jv_session_mw.backends.redis.line import Line
-from jv_session_mw.backends.redis.waiting import Argument, Command, Reply, too_few
+from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
 from jv_session_mw.changes import (
     DELETED,
     MISSING,

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
+from jv_session_mw.backends.redis.answers import Refused
 from jv_session_mw.backends.redis.failures import CLIENT_ERRORS
 from jv_session_mw.backends.redis.scripts import SOURCES
 from jv_session_mw.backends.redis.waiting import (
     Argument,
     Command,
-    Refused,
     Reply,
     Waiting,
     waiting,

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 
-from jv_session_mw.backends.redis.waiting import Answers, Command, Refused, Reply, Waiting, pack
+from jv_session_mw.backends.redis.answers import Answers, Refused
+from jv_session_mw.backends.redis.waiting import Command, Reply, Waiting, pack
 from jv_session_mw.lateness import lateness_of
 
 
