@@ -85,7 +85,7 @@ class FallbackBackend:
     def condition(self) -> Condition:
         replay = self.replay
         return Condition(
-            degraded=self._primary.is_away,
+            degraded=self._primary.is_degraded,
             last_error=self._primary.last_error,
             in_memory=len(self.kept) + len(self.copies),
             to_replay=0 if replay is None else len(replay.journal),
@@ -244,7 +244,7 @@ class FallbackBackend:
         if changes.revive:
             copies.forget_all(key)
         if replay is not None:
-            replay.took_over(key, here, outcome, held)
+            replay.committed(key, here, outcome, held)
         return outcome
 
     def _keep(self, key: str, changes: Changes) -> Outcome:
@@ -259,7 +259,7 @@ class FallbackBackend:
         if key not in self.kept and changes.base_version:  # it was dropped to make room
             self.kept.admit(key, here)
         outcome = self.kept.commit(key, here, new_commit_id())
-        self.replay.took_over(key, here, outcome, MISSING)
+        self.replay.committed(key, here, outcome, MISSING)
         return outcome
 
     def _delete_kept(self, key: str) -> None:

@@ -41,14 +41,14 @@ class GuardedBackend:
         self._consequence = consequence
         self._breaker = Breaker()
         self._probe: asyncio.Task[None] | None = None
-        self.is_out = False
+        self.is_away = False
         self._refuses_writes = False
         self.last_error: str | None = None
 
     @property
-    def is_away(self) -> bool:
+    def is_degraded(self) -> bool:
         """Whether it does not answer, or refuses to write."""
-        return self.is_out or self._refuses_writes
+        return self.is_away or self._refuses_writes
 
     def open(self, timeout: float) -> Call[None]:
         return self._ask(self._backend.open(timeout))
@@ -123,7 +123,7 @@ class GuardedBackend:
             self._breaker.succeeded()
             raise
         self._breaker.succeeded()
-        if self.is_out:  # the probe may have ended with its event loop, or by `close()`
+        if self.is_away:  # the probe may have ended with its event loop, or by `close()`
             self._start_probe()
         return answer
 
@@ -152,8 +152,8 @@ class GuardedBackend:
             return
         self.last_error = str(error)
         self._breaker.failed()
-        if not self.is_out:
-            self.is_out = True
+        if not self.is_away:
+            self.is_away = True
             self._warn("conversation store away (%s): %s; %s until it answers again", error)
         self._start_probe()
 
@@ -191,7 +191,7 @@ class GuardedBackend:
                 else:
                     break
         self._breaker.close()
-        self.is_out = False
+        self.is_away = False
         if not self._refuses_writes:
             self.last_error = None
         logger.info("conversation store back: new conversations use it again")

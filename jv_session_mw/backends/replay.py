@@ -54,7 +54,7 @@ class Replay:
         self.journal = journal
         self.conflicts = 0
 
-    def took_over(self, key: str, changes: Changes, outcome: Outcome, held: Snapshot) -> None:
+    def committed(self, key: str, changes: Changes, outcome: Outcome, held: Snapshot) -> None:
         """Journal what memory took; *held* is what the store had before, as far as known."""
         if outcome.status != "committed":
             return
@@ -130,7 +130,7 @@ class Replay:
         for at in range(0, len(keys), AT_ONCE):
             batch = [self._try(key) for key in keys[at : at + AT_ONCE]]
             progress |= any(await asyncio.gather(*batch))
-            if self._primary.is_out:
+            if self._primary.is_away:
                 break
             await asyncio.sleep(PAUSE_SECONDS * random.random())
         return progress

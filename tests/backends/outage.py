@@ -27,4 +27,4 @@ class Process:
     async def recover(self) -> None:
         """Start the server, and let this process find out."""
         self.server.start()
-        await eventually(lambda: not self.guard.is_away)
+        await eventually(lambda: not self.guard.is_degraded)

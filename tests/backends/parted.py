@@ -52,7 +52,7 @@ class Parted:
     async def join(self) -> None:
         """Let the process reach Redis again, and wait until all is replayed."""
         self.proxy.join()
-        await eventually(lambda: not (self.guard.is_away or self.replay.journal))
+        await eventually(lambda: not (self.guard.is_degraded or self.replay.journal))
 
     async def close(self) -> None:
         await self.here.close()

@@ -65,7 +65,7 @@ async def test_while_all_is_well_every_call_passes_and_nothing_is_said(
     assert await guard.has(KEY, TIMEOUT)
     assert await guard.keys(TIMEOUT) == [KEY]
     assert await guard.delete(KEY, TIMEOUT)
-    assert (guard.is_away, guard.last_error, notices(caplog)) == (False, None, [])
+    assert (guard.is_degraded, guard.last_error, notices(caplog)) == (False, None, [])
 
 
 async def test_an_outage_is_one_warning_and_its_end_one_notice(
@@ -75,9 +75,9 @@ async def test_an_outage_is_one_warning_and_its_end_one_notice(
         await load(guard)
         own_valkey.kill()
         await fail(guard, 3 * CONSECUTIVE_FAILURES)
-        assert guard.is_away
+        assert guard.is_degraded
         own_valkey.start()
-        await eventually(lambda: not guard.is_away)
+        await eventually(lambda: not guard.is_degraded)
         assert notices(caplog) == ["WARNING", "INFO"] * outage
 
 
@@ -131,7 +131,7 @@ async def test_the_probe_ends_the_outage_without_any_request(
     own_valkey.kill()
     await fail(guard, CONSECUTIVE_FAILURES)
     own_valkey.start()
-    await eventually(lambda: not guard.is_away)
+    await eventually(lambda: not guard.is_degraded)
     assert (await commit(guard, sets(a=b"1"))).status == "committed"
 
 
@@ -141,7 +141,7 @@ async def test_a_single_failure_starts_the_probe_too(
     own_valkey.kill()
     await fail(guard)
     own_valkey.start()
-    await eventually(lambda: not guard.is_away)
+    await eventually(lambda: not guard.is_degraded)
 
 
 async def test_a_silent_server_is_an_outage_as_well(
@@ -154,7 +154,7 @@ async def test_a_silent_server_is_an_outage_as_well(
             await guard.load(KEY, 5, 0.02)
     assert await fail(guard) == ["breaker_open"]
     own_valkey.thaw()
-    await eventually(lambda: not guard.is_away)
+    await eventually(lambda: not guard.is_degraded)
     assert notices(caplog) == ["WARNING", "INFO"]
 
 
@@ -164,7 +164,7 @@ async def test_a_request_without_time_says_nothing_about_the_store(
     for _ in range(2 * CONSECUTIVE_FAILURES):
         with pytest.raises(StoreUnavailable):
             await guard.load(KEY, 5, 0.0)
-    assert not guard.is_away
+    assert not guard.is_degraded
     assert (await load(guard)).version == 0
     assert notices(caplog) == []
 
@@ -179,7 +179,7 @@ async def test_what_cannot_be_read_is_no_outage(
         with pytest.raises(UnreadableConversation):
             await load(guard)
     assert (await load(guard, key="other")).version == 0
-    assert (guard.is_away, notices(caplog)) == (False, [])
+    assert (guard.is_degraded, notices(caplog)) == (False, [])
 
 
 async def test_a_ping_is_asked_even_while_the_breaker_is_open(
@@ -222,7 +222,7 @@ def test_an_outage_that_began_in_another_event_loop_ends_in_this_one(
 
     async def recover() -> None:
         await fail(guard)
-        await eventually(lambda: not guard.is_away)
+        await eventually(lambda: not guard.is_degraded)
         await load(guard)
         await guard.close()
 
@@ -239,7 +239,7 @@ def test_an_outage_whose_event_loop_ended_is_over_with_what_the_next_one_is_answ
 
     async def go_on() -> None:
         await load(guard)
-        await eventually(lambda: not guard.is_away)
+        await eventually(lambda: not guard.is_degraded)
         await guard.close()
 
     with caplog.at_level("INFO"):

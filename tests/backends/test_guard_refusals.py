@@ -37,7 +37,7 @@ def notices(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def troubles(guard: GuardedBackend) -> tuple[bool, bool]:
-    return guard.is_away, guard.last_error is not None
+    return guard.is_degraded, guard.last_error is not None
 
 
 def refusals(server: RedisServer) -> int:
@@ -96,7 +96,7 @@ async def test_a_server_that_answers_a_ping_and_no_request_is_away_until_it_does
     await eventually(lambda: refusals(own_valkey) > CONSECUTIVE_FAILURES)
     assert troubles(guard) == (True, True)
     own_valkey.do("ACL", "SETUSER", "default", "+evalsha")
-    await eventually(lambda: not guard.is_away)
+    await eventually(lambda: not guard.is_degraded)
     assert [line.partition(":")[0] for line in notices(caplog)] == [
         "conversation store away", "conversation store back",
     ]  # fmt: skip

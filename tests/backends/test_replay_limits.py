@@ -147,6 +147,6 @@ async def test_a_close_just_after_the_return_replays_first(parted: Parted) -> No
     await parted.part()
     await commit(parted.here, sets(a=b"1"))
     parted.proxy.join()
-    await eventually(lambda: not parted.guard.is_away)
+    await eventually(lambda: not parted.guard.is_degraded)
     await parted.here.close()
     assert (await load(parted.elsewhere)).fields == {"a": b"1"}
