@@ -77,14 +77,14 @@ class MessageCache:
     ) -> None:
         """Decode the messages of *stretch* that are not known, and put them in their places."""
         numbers, values = stretch.numbers, stretch.values
-        places = [at for at, flat in enumerate(fingerprints) if flat is None]
+        unknown = [at for at, flat in enumerate(fingerprints) if flat is None]
         decoded = self._codec.decode_all(
-            [values[at] for at in places], lambda at: f"message {numbers[places[at]]}"
+            [values[at] for at in unknown], lambda index: f"message {numbers[unknown[index]]}"
         )
-        for place, at in enumerate(places):
-            data, messages[at] = values[at], decoded[place]
+        for index, at in enumerate(unknown):
+            data, messages[at] = values[at], decoded[index]
             if data in self._recent or data in self._earlier:
-                fingerprints[at] = flat_copy_of(decoded[place])
+                fingerprints[at] = flat_copy_of(decoded[index])
             self._keep(data, fingerprints[at])
 
     def _found_earlier(self, data: bytes) -> Fingerprint | None:
