@@ -196,7 +196,7 @@ class MessageLog:
 
     def _append(self, fresh: list[Message], edit: LogEdit, refused: list[SessionError]) -> None:
         encode, appended, fingerprints = self._codec.encode, edit.appended, edit.fingerprints
-        values = cast("list[object]", fresh)  # an app may append what is no dict
+        values = cast("list[object]", fresh)  # an app may append something else than a dict
         try:
             for at, message in enumerate(values, len(edit.values)):
                 appended.append(encode(message, f"messages[{at}]"))

@@ -133,7 +133,7 @@ def _follower(
 ) -> "TrackerFollower | None":
     if tracker is None:
         if track is not None:
-            raise ConfigurationError("track says how to follow, and there is no tracker: give one")
+            raise ConfigurationError("track= is for a tracker, and there is no tracker: give one")
         return None
     if isinstance(tracker, type) or not callable(getattr(tracker, "touch", None)):
         raise ConfigurationError(

@@ -41,7 +41,9 @@ class Reply:
         last; what came before is kept.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue("a piece of the reply", f"{type(text).__qualname__} is no text")
+            raise UnsupportedValue(
+                "a piece of the reply", f"give a string, not {type(text).__qualname__}"
+            )
         self._parts.append(text)
 
     def finish(self) -> None:

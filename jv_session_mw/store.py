@@ -107,7 +107,7 @@ class ConversationStore(Generic[S]):
         """
         conversation = self.conversation(id, owner)
         await conversation.load()
-        if not conversation.known:
+        if not conversation.known:  # the load has found a tombstone
             raise ConversationGone
         try:
             yield conversation

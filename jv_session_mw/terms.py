@@ -42,6 +42,6 @@ class Terms(Struct, Generic[S], frozen=True):
         Raises `UnsupportedValue` for an owner that is not a string, such as a row's number.
         """
         if owner is not None and not isinstance(owner, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UnsupportedValue("the owner", f"{type(owner).__qualname__} is no string")
+            raise UnsupportedValue("the owner", f"give a string, not {type(owner).__qualname__}")
         key = encode_key(id, owner)
         return Channel(self.backend, self.telemetry, parent, id, key, owner=owner)

@@ -97,10 +97,10 @@ async def test_a_conversation_whose_delete_failed_can_still_be_saved(
 
 async def test_who_is_no_owner_and_what_is_no_text_are_refused_without_a_word_of_them() -> None:
     store = MemoryConversationStore()
-    with pytest.raises(UnsupportedValue, match="int is no string"):
+    with pytest.raises(UnsupportedValue, match="give a string, not int"):
         await store.get("id", owner=cast("str", 4711))
     async with store.open("id") as conversation:
-        with pytest.raises(UnsupportedValue, match="bytes is no text"):
+        with pytest.raises(UnsupportedValue, match="give a string, not bytes"):
             conversation.reply().write(cast("str", b"secret"))
 
 

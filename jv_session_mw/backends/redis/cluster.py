@@ -123,7 +123,7 @@ class ClusterLine:
         mapping = self._mapping or self._start_mapping(self._nodes())
         done, _ = await asyncio.wait({mapping}, timeout=timeout)
         if not done or mapping.cancelled():
-            raise StoreUnavailable("no node has said who has which slot", reason="timeout")
+            raise StoreUnavailable("no node has said which one has which slot", reason="timeout")
         mapping.result()
 
     def _nodes(self) -> list[Node]:

@@ -48,7 +48,7 @@ WHICH_ARGUMENTS = ", with args"  # keys follow, and with them ids and owners: no
 WHICH_SENTINELS = " : <"  # clients follow, with all their options: not to be shown
 
 _HINTS = {
-    "cluster support disabled": "this server is no cluster: use redis:// instead of redis+cluster://",
+    "cluster support disabled": "this server is not part of a cluster: use redis://",
     "NoScriptError": "SCRIPT LOAD is refused: the user of an ACL needs +script|load",
     "MovedError": "this server is part of a cluster: use redis+cluster://",
 }

@@ -165,4 +165,4 @@ def _check(kind: type[Any], options: Options) -> None:
     try:
         kind(**options)
     except (TypeError, ValueError, RedisError) as error:
-        raise ConfigurationError(f"the connection to Redis cannot be made so: {error}") from None
+        raise ConfigurationError(f"the options for Redis do not work: {error}") from None

@@ -37,7 +37,7 @@ def misread(answer: object) -> TrackingError:
     """Return the error for an *answer* that the functions of this version would not give."""
     if isinstance(answer, str):  # the client hands on what is not JSON as it is
         return TrackerUnavailable(
-            "what answers at SUPABASE_URL is no Supabase project: its answer is no JSON",
+            "what answers at SUPABASE_URL is not a Supabase project: its answer is not JSON",
             reason="protocol",
         )
     return SchemaMissing(f"the functions of the database are those of another version: {MIGRATE}")

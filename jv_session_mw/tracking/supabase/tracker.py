@@ -90,4 +90,6 @@ def _check_key(key: str | None) -> None:
             "project's settings show as secret"
         )
     if not re.fullmatch(r"[\w.+/=-]+", key, re.ASCII):
-        raise ConfigurationError(f"{SUPABASE_SERVICE_KEY} is no key: it has spaces or line breaks")
+        raise ConfigurationError(
+            f"{SUPABASE_SERVICE_KEY} is not a key: no key has spaces or line breaks"
+        )
