@@ -1,25 +1,16 @@
-"""The observable instruments: what they show is read when metrics are collected."""
+"""What observable instruments show: it is read when metrics are collected."""
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
-
-from jv_session_mw.attributes import BACKEND
-from jv_session_mw.changes import Condition
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 T = TypeVar("T")
 
 Callbacks = list[Callable[[CallbackOptions], Iterable[Observation]]]
-
-
-class Gauged(Protocol):
-    """A store, as the gauges see it."""
-
-    def condition(self) -> Condition: ...
 
 
 class Watch(Generic[T]):
@@ -87,28 +78,3 @@ class Watch(Generic[T]):
 
 def _meant(provider: MeterProvider | None) -> MeterProvider:
     return metrics.get_meter_provider() if provider is None else provider
-
-
-STORES: Final = Watch[Gauged](BACKEND)
-
-
-def watch(meter: Meter, provider: MeterProvider | None, store: Gauged, backend: str) -> None:
-    """Make the instruments that show how *store* is, with *meter*, which is *provider*'s."""
-    STORES.add(store, backend, provider)
-    meter.create_observable_gauge(
-        "jv_session.store.degraded",
-        STORES.gauge(provider, lambda store: int(store.condition().degraded), max),
-        description="1 while memory stands in for the store.",
-    )
-    meter.create_observable_gauge(
-        "jv_session.memory.conversation.count",
-        STORES.gauge(provider, lambda store: store.condition().in_memory, sum),
-        unit="{conversation}",
-        description="Conversations held in this process.",
-    )
-    meter.create_observable_counter(
-        "jv_session.replay.conflicts",
-        STORES.counter(provider, lambda store: store.condition().replay_conflicts),
-        unit="{conflict}",
-        description="Changes of an outage that could not be applied as they were.",
-    )

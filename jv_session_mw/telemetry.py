@@ -7,14 +7,16 @@ nothing. Instruments are made once per store: the API's proxies bind when an SDK
 import hashlib
 import math
 from time import perf_counter
+from typing import Final, Protocol
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from jv_session_mw.attributes import BACKEND, CONVERSATION_ID, NAME, OPERATION, SCHEMA_URL
+from jv_session_mw.changes import Condition
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.gauges import Gauged, watch
+from jv_session_mw.gauges import Watch
 from jv_session_mw.instruments import Attributes, Instruments
 from jv_session_mw.store_call import Current, ObservedCall, StoreCall
 from jv_session_mw.version import __version__
@@ -22,6 +24,15 @@ from jv_session_mw.version import __version__
 SECONDS_BETWEEN_LOOKS = 0.1
 
 OPERATIONS = ("load", "save", "touch", "delete", "has", "keys")
+
+
+class Gauged(Protocol):
+    """A store, as the gauges see it."""
+
+    def condition(self) -> Condition: ...
+
+
+STORES: Final = Watch[Gauged](BACKEND)
 
 
 class Telemetry:
@@ -61,8 +72,26 @@ class Telemetry:
         return hashlib.blake2b(data, key=self._id_key, digest_size=8).hexdigest()
 
     def watch(self, store: Gauged) -> None:
-        """Let the gauges look at *store* for as long as it lives."""
-        watch(self._meter, self._meter_provider, store, self._backend)
+        """Let the observable instruments look at *store* for as long as it lives."""
+        provider = self._meter_provider
+        STORES.add(store, self._backend, provider)
+        self._meter.create_observable_gauge(
+            "jv_session.store.degraded",
+            STORES.gauge(provider, lambda store: int(store.condition().degraded), max),
+            description="1 while memory stands in for the store.",
+        )
+        self._meter.create_observable_gauge(
+            "jv_session.memory.conversation.count",
+            STORES.gauge(provider, lambda store: store.condition().in_memory, sum),
+            unit="{conversation}",
+            description="Conversations held in this process.",
+        )
+        self._meter.create_observable_counter(
+            "jv_session.replay.conflicts",
+            STORES.counter(provider, lambda store: store.condition().replay_conflicts),
+            unit="{conflict}",
+            description="Changes of an outage that could not be applied as they were.",
+        )
 
     def call(
         self, operation: str, id: str, parent: context.Context, deadline: Deadline
