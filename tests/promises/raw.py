@@ -87,3 +87,8 @@ def body(data: bytes = b"", *, more: bool = False) -> Message:
 
 async def stored(store: ConversationStore) -> list[dict[str, object] | None]:
     return [await store.get(id) for id in await store.keys()]
+
+
+def types(exchange: Exchange) -> list[str]:
+    """Return what was sent, as types without their prefix."""
+    return [message["type"].removeprefix("http.response.") for message in exchange.sent]

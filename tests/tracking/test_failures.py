@@ -1,11 +1,9 @@
 """Each way in which a project fails is a typed error, and loses nothing."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from jv_session_mw.errors import ConfigurationError, UnsupportedValue
@@ -82,54 +80,6 @@ async def test_each_failure_is_a_typed_error_and_loses_nothing(
         assert await counts(database) == {"s": 1}
         assert tracker.stats.last_error is None
         await tracker.close()
-
-
-async def test_a_project_that_hangs_is_unavailable_after_the_time_out(gateway: Gateway) -> None:
-    tracker = supabase(gateway, timeout=0.2)
-    gateway.may_answer.clear()
-    tracker.touch("s", owner=ALICE, messages=1)
-    for call in (tracker.get("s", owner=ALICE), tracker.flush(), tracker.delete_owner(ALICE)):
-        with pytest.raises(TrackerUnavailable) as caught:
-            await call
-        assert (caught.value.reason, caught.value.retryable) == ("timeout", True)
-    gateway.may_answer.set()
-    assert (await tracker.get("s", owner=ALICE)).message_count == 1
-    await tracker.close()
-
-
-async def test_the_connection_of_a_call_that_is_given_up_is_used_again(
-    gateway: Gateway, tracker: SupabaseSessionTracker
-) -> None:
-    ports = list[int]()
-
-    def note(request: Request) -> None:
-        ports.append(request.scope["client"][1])
-
-    gateway.interfere = note
-    gateway.may_answer.clear()
-    before = asyncio.all_tasks()
-    asked = asyncio.create_task(tracker.get("s", owner=ALICE))
-    await eventually(lambda: ports)
-    asked.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asked
-    gateway.may_answer.set()
-    await eventually(lambda: asyncio.all_tasks() == before)
-    with pytest.raises(SessionNotFound):
-        await tracker.get("s", owner=ALICE)
-    assert ports == [ports[0]] * 2
-
-
-async def test_no_call_goes_on_after_its_tracker_is_closed() -> None:
-    silent = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    tracker = SupabaseSessionTracker(url=f"http://127.0.0.1:{port}", key="key", timeout=0.2)
-    before = asyncio.all_tasks()
-    with pytest.raises(TrackerUnavailable):
-        await tracker.get("s", owner=ALICE)
-    await tracker.close()
-    assert asyncio.all_tasks() == before
-    silent.close()
 
 
 async def test_a_project_that_is_not_there_is_unavailable() -> None:

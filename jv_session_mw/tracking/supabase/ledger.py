@@ -187,8 +187,13 @@ class SupabaseLedger:
     def _begin(self, function: str, arguments: dict[str, object]) -> "asyncio.Task[APIResponse]":
         call = asyncio.create_task(self._connected().rpc(function, arguments).execute())
         self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        call.add_done_callback(self._end)
         return call
+
+    def _end(self, call: "asyncio.Task[APIResponse]") -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # perhaps nobody else asks for it
 
     def _connected(self) -> AsyncClient:
         """Return the client of this event loop. Nothing is awaited, so that two calls make one."""
