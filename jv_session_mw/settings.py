@@ -29,6 +29,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     supabase_url: str | None = None
     supabase_service_key: str | None = None
 
+    __repr__ = object.__repr__  # a secret has no place in a log
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read `REDIS_*`, `SUPABASE_*` and `JV_SESSION_SECRET_KEYS`; an empty one is not set.

@@ -82,3 +82,15 @@ def test_a_port_and_a_database_are_whole(name: str, text: str) -> None:
 def test_a_port_is_one_that_exists(text: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_PORT"):
         Settings.from_env({"REDIS_PORT": text})
+
+
+def test_settings_show_no_secret() -> None:
+    settings = Settings.from_env(
+        {
+            "REDIS_URL": "redis://:secret@host",
+            "REDIS_PASSWORD": "secret",
+            "JV_SESSION_SECRET_KEYS": "secret",
+            "SUPABASE_SERVICE_KEY": "secret",
+        }
+    )
+    assert "secret" not in f"{settings} {settings!r}"

@@ -44,6 +44,8 @@ class Address(Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any]
     sentinel_options: Mapping[str, Any] = {}
 
+    __repr__ = object.__repr__  # a password has no place in a log
+
 
 def read_url(url: str) -> Address:
     """Return what *url* says, or raise `ConfigurationError`, which never shows the URL."""

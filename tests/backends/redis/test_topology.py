@@ -223,3 +223,10 @@ async def test_one_sentinel_that_answers_is_enough(new_valkey: Callable[..., Red
         sentinel.freeze()
     async with RedisConversationStore(url=sentinels.url, fallback=None) as store:
         await until_it_works(lambda: store.has("id"))
+
+
+@pytest.mark.parametrize("url", ["redis://:{}@host", "redis+sentinel://:{}@host:1/main"])
+def test_an_address_shows_no_password(url: str) -> None:
+    address = read_url(url.format(SECRET))
+    assert address.options["password"] == SECRET
+    assert SECRET not in f"{address} {address!r}"
