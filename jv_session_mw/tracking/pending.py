@@ -48,27 +48,27 @@ class Pending:
         There is always room for a session that waits already, or is on its way in a batch.
         """
         with self._lock:
-            weighs = activity.details is not None and activity.details.snapshot is not None
-            if weighs:
-                self._make_room(activity)
+            self._make_room(activity)
             held = self.noted.get(key)
             if held is not None:
-                self._weight -= held.weight if weighs else 0
-                held.merge(activity)
-                self._weight += held.weight if weighs else 0
+                self._merge(held, activity)
                 return True
             was = activity.was[-1] if activity.was else None
             if len(self) >= self._max_pending and not self._knows(key, was):
                 return False
             before = self.noted.get(was) if was else None
             if was and before is not None and not before.is_over:  # unwritten under its old key
-                del self.noted[was]
-                self._weight -= before.weight
-                before.merge(activity)
-                activity = before
-            self.noted[key] = activity
-            self._weight += activity.weight if activity.details else 0
+                self.noted[key] = self.noted.pop(was)
+                self._merge(before, activity)
+            else:
+                self.noted[key] = activity
+                self._weight += activity.weight
         return True
+
+    def _merge(self, held: Activity, later: Activity) -> None:
+        self._weight -= held.weight
+        held.merge(later)
+        self._weight += held.weight
 
     def next(self, wanted: Wanted | None) -> Batch | None:
         """Return the batch to write next, of all sessions or of those *wanted*; None if none waits.
