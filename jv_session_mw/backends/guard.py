@@ -194,4 +194,4 @@ class GuardedBackend:
         self.is_away = False
         if not self._refuses_writes:
             self.last_error = None
-        logger.info("conversation store back: new conversations use it again")
+        logger.info("conversation store back")
