@@ -14,7 +14,7 @@ from jv_session_mw.errors import (
     TrackingError,
 )
 from jv_session_mw.tracking.follower import TrackPolicy
-from jv_session_mw.tracking.memory import MemorySessionTracker
+from jv_session_mw.tracking.memory.tracker import MemorySessionTracker
 from jv_session_mw.tracking.session import (
     ENDED,
     LIVE,

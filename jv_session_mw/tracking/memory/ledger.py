@@ -1,17 +1,13 @@
-"""Chat sessions in this process, gone with it: for development and tests."""
+"""Sessions as dicts of this process, under the rules of the migrations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
 from jv_session_mw.tracking.activity import NOBODY, Item, Key
 from jv_session_mw.tracking.changing import changed, joined, new_session, summed
 from jv_session_mw.tracking.ledger import Answer, Fields, Query
-from jv_session_mw.tracking.ledger_tracker import LedgerTracker
 from jv_session_mw.tracking.session import (
     ENDED,
     LIVE,
@@ -20,26 +16,6 @@ from jv_session_mw.tracking.session import (
     Swept,
     Transition,
 )
-
-
-class MemorySessionTracker(LedgerTracker):
-    """Chat sessions in this process, gone with it: for development and tests."""
-
-    def __init__(
-        self,
-        *,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-    ) -> None:
-        super().__init__(
-            MemoryLedger(),
-            flush_interval=0.05,
-            max_batch=500,
-            max_pending=10_000,
-            close_timeout=5.0,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-        )
 
 
 class MemoryLedger:

@@ -1,0 +1,1 @@
+"""Chat sessions in the memory of this process."""
