@@ -1,28 +1,24 @@
 """ConversationMiddleware: pure ASGI, outermost or nested."""
 
 import logging
-import re
 from collections.abc import Callable, Sequence
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.access import SCOPE_KEY
-from jv_session_mw.arguments import kind_of, require_choice, require_seconds
+from jv_session_mw.arguments import require_choice, require_seconds
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
-from jv_session_mw.ids import TokenSigner
 from jv_session_mw.lifespan import Lifespan
-from jv_session_mw.resolvers import Cookie, Header, Resolver
+from jv_session_mw.middleware_arguments import check, follower_of, tokens_of
+from jv_session_mw.resolvers import Resolver
 from jv_session_mw.serving import Serving
-from jv_session_mw.settings import Settings
 from jv_session_mw.store import ConversationStore
-from jv_session_mw.tokens import Tokens
 
 if TYPE_CHECKING:  # an app without a tracker does not pay for its import
-    from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
+    from jv_session_mw.tracking.follower import TrackPolicy
     from jv_session_mw.tracking.tracker import SessionTracker
 
 logger = logging.getLogger("jv_session_mw")
@@ -61,14 +57,14 @@ class ConversationMiddleware:
         track: "TrackPolicy | None" = None,
     ) -> None:
         try:
-            _check(store, resolvers, owner, load, exclude)
+            check(store, resolvers, owner, load, exclude)
             require_choice("secure", secure, (True, False))  # "false" would be true
             require_choice("commit_on_error", commit_on_error, (True, False))
-            follower = _follower(tracker, track)
+            follower = follower_of(tracker, track)
             if checkpoint_seconds is not None:
                 require_seconds("checkpoint_seconds", checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
-            tokens = _tokens(self.store, secret_keys, resolvers, secure)
+            tokens = tokens_of(self.store, secret_keys, resolvers, secure)
         except ConfigurationError as error:
             # Starlette makes its middleware in the lifespan. An exception there tells uvicorn that
             # the app has no lifespan, and it goes on: this line is then all that is seen at start.
@@ -108,84 +104,3 @@ class ConversationMiddleware:
         if root and path.startswith(root + "/"):
             path = path.removeprefix(root)  # as the routes of the app have it
         return not any(path == prefix or path.startswith(prefix + "/") for prefix in self._exclude)
-
-
-def _check(store: object, resolvers: object, owner: object, load: str, exclude: object) -> None:
-    if store is not None and not isinstance(store, ConversationStore):
-        raise ConfigurationError(
-            f"store= is {kind_of(store)}: give a store, such as RedisConversationStore()"
-        )
-    if owner is not None and (not callable(owner) or iscoroutinefunction(owner)):
-        raise ConfigurationError(
-            f"owner={owner!r}: give a plain function from the scope to the owner, or None"
-        )
-    require_choice("load", load, ("eager", "lazy"))
-    if resolvers is not None and not _are_all(resolvers, _is_resolver):
-        raise ConfigurationError("resolvers: give a list of them, such as [Cookie('chat')]")
-    if not _are_all(exclude, _is_prefix):
-        raise ConfigurationError(
-            f"exclude={exclude!r}: give a list of paths such as '/static', without '*'"
-        )
-
-
-def _follower(
-    tracker: "SessionTracker | None", track: "TrackPolicy | None"
-) -> "TrackerFollower | None":
-    if tracker is None:
-        if track is not None:
-            raise ConfigurationError("track= is for a tracker, and there is no tracker: give one")
-        return None
-    if isinstance(tracker, type) or not callable(getattr(tracker, "touch", None)):
-        raise ConfigurationError(
-            f"tracker= is {kind_of(tracker)}: give a tracker, such as SupabaseSessionTracker()"
-        )
-    from jv_session_mw.tracking.follower import TrackerFollower, TrackPolicy
-
-    if track is not None and not isinstance(track, TrackPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"track={track!r}: give a policy: TrackPolicy(snapshot=True)")
-    return TrackerFollower(tracker, track or TrackPolicy())
-
-
-def _are_all(given: object, fit: Callable[[object], bool]) -> bool:
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        return False
-    return all(map(fit, cast("Sequence[object]", given)))
-
-
-def _is_resolver(given: object) -> bool:
-    return callable(getattr(given, "candidates", None)) and not isinstance(given, type)
-
-
-def _is_text(given: object) -> bool:
-    return isinstance(given, str)
-
-
-def _is_prefix(given: object) -> bool:
-    return isinstance(given, str) and re.fullmatch("/+[^/*][^*]*", given) is not None
-
-
-def _tokens(
-    store: ConversationStore[Any],
-    secret_keys: Sequence[str] | None,
-    resolvers: Sequence[Resolver] | None,
-    secure: bool,
-) -> Tokens:
-    if isinstance(secret_keys, str):
-        secret_keys = (secret_keys,)
-    if secret_keys is not None and not _are_all(secret_keys, _is_text):
-        raise ConfigurationError("secret_keys: give a list of strings, newest first")
-    keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
-    if resolvers is None:
-        resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))
-    if not resolvers:
-        raise ConfigurationError("resolvers is empty: a request needs a place for its token")
-    if not secure:
-        resolvers = [resolver.without_tls() for resolver in resolvers]
-    cookies = [resolver.name for resolver in resolvers if isinstance(resolver, Cookie)]
-    signer = TokenSigner(
-        keys,
-        purpose=cookies[0] if cookies else resolvers[0].name,
-        max_age=store.rules.lifetime_ms / 1000 or None,
-    )
-    store.telemetry.key_ids(keys[0])
-    return Tokens(signer, resolvers)

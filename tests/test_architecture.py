@@ -68,6 +68,7 @@ FLOORS: list[set[str]] = [
         "lifespan",
         "serving",
         "middleware",
+        "middleware_arguments",
     },
     {"cli"},
 ]
