@@ -176,7 +176,7 @@ class MessageLog:
         again after those of the other.
         """
         first, count = standing(messages, self._values, self._fingerprints)
-        if not count or _end_of(self.entries) != self._end:
+        if not count:
             changes.cleared = self._end
             return self._rewriting(changes, len(self._values)), messages
         changes.cleared = self.entries.numbers[first] - 1

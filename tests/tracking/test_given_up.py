@@ -80,12 +80,22 @@ async def test_what_becomes_of_a_call_that_is_given_up_is_no_error(
 
 
 async def test_no_call_goes_on_after_its_tracker_is_closed() -> None:
-    silent = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    tracker = SupabaseSessionTracker(url=f"http://127.0.0.1:{port}", key="key", timeout=0.2)
+    asked = asyncio.Event()
+
+    class Silent(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            asked.set()
+
+    server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tracker = SupabaseSessionTracker(url=f"http://127.0.0.1:{port}", key="key", timeout=600)
     before = asyncio.all_tasks()
-    with pytest.raises(TrackerUnavailable):
-        await tracker.get("s", owner=ALICE)
-    await tracker.close()
+    asking = asyncio.create_task(tracker.get("s", owner=ALICE))
+    await asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    async with asyncio.timeout(60):
+        await tracker.close()
     assert asyncio.all_tasks() == before
-    silent.close()
+    server.close()

@@ -129,14 +129,14 @@ async def test_what_moves_twice_before_it_is_written_leaves_nothing_on_its_way(
     assert await only_session(tracker, ALICE) == ("c", "A flight to Rome", 4)
 
 
-async def test_moves_that_are_written_in_the_other_order_lead_to_the_last_key(
-    tracker: SessionTracker,
+@pytest.mark.parametrize("moves", [["ab", "bc"], ["bc", "ab"]])
+async def test_moves_lead_to_the_last_key_in_whatever_order_they_are_written(
+    tracker: SessionTracker, moves: list[str]
 ) -> None:
     await begun(tracker, "a")
-    tracker.moved("c", owner=ALICE, was="b", was_owner=ALICE)
-    await tracker.flush()
-    tracker.moved("b", owner=ALICE, was="a", was_owner=ALICE)
-    await tracker.flush()
+    for move in moves:
+        tracker.moved(move[1], owner=ALICE, was=move[0], was_owner=ALICE)
+        await tracker.flush()
     for id in "abc":
         tracker.touch(id, owner=ALICE, messages=1)
     await tracker.flush()
@@ -175,6 +175,19 @@ async def test_a_session_is_begun_anew_under_a_key_that_was_left(tracker: Sessio
     session = await tracker.get("a", owner=ALICE)
     assert (session.title, session.message_count) == ("another", 1)
     assert (await tracker.get("b", owner=ALICE)).message_count == 2
+
+
+async def test_what_ends_under_a_key_that_was_left_begins_no_session(
+    tracker: SessionTracker,
+) -> None:
+    await begun(tracker, "visit", None)
+    tracker.moved("s", owner=ALICE, was="visit", was_owner=None)
+    await tracker.flush()
+    tracker.touch("visit", owner=None, messages=1)
+    tracker.ended("visit", owner=None, status="archived")
+    await tracker.flush()
+    assert (await tracker.list(owner=None, status=EVERY)).sessions == ()
+    assert await only_session(tracker, ALICE) == ("s", "A flight to Rome", 2)
 
 
 @pytest.mark.parametrize("how", ["delete", "delete_owner", "ended"])

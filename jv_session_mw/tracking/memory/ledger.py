@@ -185,7 +185,7 @@ class MemoryLedger:
 
     def _now(self, key: Key) -> Key:
         """Return the key that a session has now."""
-        while key in self._moved and key not in self._deleted:
+        while key in self._moved:
             key = self._moved[key]
         return key
 

@@ -155,7 +155,6 @@ returns table (owner text, id text)
 language sql stable security invoker set search_path = '' as $$
     select coalesce(m.owner, p_owner), coalesce(m.id, p_id) from (values (1)) as one
     left join public.chat_session_moves m on m.digest = public.chat_session_digest(p_owner, p_id)
-        and not exists (select from public.chat_session_deletions d where d.digest = m.digest)
 $$;
 
 -- Notes that a session was deleted, null for all of an owner, and with it the keys that it had before:
