@@ -5,7 +5,7 @@ is JSON in which the types that JSON lacks are tagged. What begins with anything
 another program or a newer version, and is refused.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -159,19 +159,26 @@ def _is_too_deep(stored: object, data: bytes) -> bool:
     """Say whether *stored*, which was decoded from *data*, has more than `DEEPEST` levels."""
     if len(data) <= 2 * DEEPEST or data.count(b"[") + data.count(b"{") <= DEEPEST:
         return False
-    level: list[object] = [[stored]]
-    for _ in range(DEEPEST + 1):
-        parts = [part for whole in level for part in _parts(whole)]
-        level = [part for part in parts if isinstance(part, (dict, list))]
+    level = [stored]
+    for _ in range(DEEPEST):
+        level = _containers_in(level)
         if not level:
             return False
     return True
 
 
-def _parts(whole: object) -> Iterable[object]:
-    if isinstance(whole, dict):
-        return cast("dict[str, object]", whole).values()
-    return cast("list[object]", whole)
+def _containers_in(level: list[object]) -> list[object]:
+    found = list[object]()
+    for whole in level:
+        if isinstance(whole, dict):
+            for part in cast("dict[str, object]", whole).values():
+                if isinstance(part, (dict, list)):
+                    found.append(cast("object", part))
+        elif isinstance(whole, list):
+            for part in cast("list[object]", whole):
+                if isinstance(part, (dict, list)):
+                    found.append(cast("object", part))
+    return found
 
 
 _encode: Final = msgspec.json.Encoder().encode
