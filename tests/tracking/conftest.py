@@ -33,3 +33,11 @@ async def tracker(
         await tracker.open()
         yield tracker
         await tracker.close()
+
+
+@pytest.fixture
+async def supabase_tracker(gateway: Gateway) -> AsyncGenerator[SupabaseSessionTracker]:
+    """A tracker that writes through `gateway`, which can be told to fail."""
+    tracker = supabase(gateway)
+    yield tracker
+    await tracker.close()

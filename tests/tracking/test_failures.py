@@ -1,6 +1,6 @@
 """Each way in which a project fails is a typed error, and loses nothing."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -22,13 +22,6 @@ from tests.tracking.conftest import supabase
 from tests.tracking.projects import client_of, counts
 
 ALICE = "alice"
-
-
-@pytest.fixture
-async def tracker(gateway: Gateway) -> AsyncGenerator[SupabaseSessionTracker]:
-    tracker = supabase(gateway)
-    yield tracker
-    await tracker.close()
 
 
 ANSWERS = {
@@ -198,18 +191,18 @@ async def test_no_secret_is_in_an_error(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("body", [b"<p>\xe9</p>", b"9" * 5_000, b"[" * 100_000], ids=len)
 async def test_a_reply_that_nobody_can_read_loses_nothing_and_counts_nothing_twice(
-    gateway: Gateway, database: Database, tracker: SupabaseSessionTracker, body: bytes
+    gateway: Gateway, database: Database, supabase_tracker: SupabaseSessionTracker, body: bytes
 ) -> None:
     for id in "ab":
-        tracker.touch(id, owner=ALICE, messages=1)
+        supabase_tracker.touch(id, owner=ALICE, messages=1)
     gateway.interfere = lambda _: Response(body, media_type="application/json")
     with pytest.raises(TrackerUnavailable) as caught:
-        await tracker.flush()
+        await supabase_tracker.flush()
     assert caught.value.reason == "protocol"
     gateway.interfere = lambda _: None
-    await tracker.flush()
+    await supabase_tracker.flush()
     assert await counts(database) == {"a": 1, "b": 1}
-    assert tracker.stats.dropped == 0
+    assert supabase_tracker.stats.dropped == 0
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", '[{"id": "s"}]', '"text"', "7", "null", "[1, []]"])
@@ -231,9 +224,13 @@ async def test_json_of_something_else_is_a_typed_error_too(gateway: Gateway, bod
 
 
 async def test_what_the_database_refuses_to_read_is_a_typed_error_too(
-    gateway: Gateway, tracker: SupabaseSessionTracker
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker
 ) -> None:
     gateway.interfere = lambda _: Refusal(400, "22008", "out of range").response()
-    for call in (tracker.get("s", owner=ALICE), tracker.list(owner=ALICE), tracker.sweep()):
+    for call in (
+        supabase_tracker.get("s", owner=ALICE),
+        supabase_tracker.list(owner=ALICE),
+        supabase_tracker.sweep(),
+    ):
         with pytest.raises(UnsupportedValue, match="22008"):
             await call

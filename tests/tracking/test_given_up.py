@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
 
 import pytest
 from starlette.requests import Request
@@ -20,13 +19,6 @@ from tests.tracking.conftest import supabase
 ALICE = "alice"
 
 
-@pytest.fixture
-async def tracker(gateway: Gateway) -> AsyncGenerator[SupabaseSessionTracker]:
-    tracker = supabase(gateway)
-    yield tracker
-    await tracker.close()
-
-
 async def test_a_project_that_hangs_is_unavailable_after_the_time_out(gateway: Gateway) -> None:
     tracker = supabase(gateway, timeout=0.2)
     gateway.may_answer.clear()
@@ -41,7 +33,7 @@ async def test_a_project_that_hangs_is_unavailable_after_the_time_out(gateway: G
 
 
 async def test_the_connection_of_a_call_that_is_given_up_is_used_again(
-    gateway: Gateway, tracker: SupabaseSessionTracker
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker
 ) -> None:
     ports = list[int]()
 
@@ -51,7 +43,7 @@ async def test_the_connection_of_a_call_that_is_given_up_is_used_again(
     gateway.interfere = note
     gateway.may_answer.clear()
     before = asyncio.all_tasks()
-    asked = asyncio.create_task(tracker.get("s", owner=ALICE))
+    asked = asyncio.create_task(supabase_tracker.get("s", owner=ALICE))
     await eventually(lambda: ports)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -59,7 +51,7 @@ async def test_the_connection_of_a_call_that_is_given_up_is_used_again(
     gateway.may_answer.set()
     await eventually(lambda: asyncio.all_tasks() == before)
     with pytest.raises(SessionNotFound):
-        await tracker.get("s", owner=ALICE)
+        await supabase_tracker.get("s", owner=ALICE)
     assert ports == [ports[0]] * 2
 
 
@@ -99,3 +91,20 @@ async def test_no_call_goes_on_after_its_tracker_is_closed() -> None:
         await tracker.close()
     assert asyncio.all_tasks() == before
     server.close()
+
+
+async def test_a_call_in_another_event_loop_is_left_to_that(
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker
+) -> None:
+    def ask() -> None:
+        with pytest.raises(SessionNotFound):
+            asyncio.run(supabase_tracker.get("s", owner=ALICE))
+
+    gateway.keeps_alive = False
+    gateway.may_answer.clear()
+    asking = asyncio.create_task(asyncio.to_thread(ask))
+    await eventually(lambda: gateway.calls)
+    await supabase_tracker.open()
+    await supabase_tracker.close()
+    gateway.may_answer.set()
+    await asking

@@ -29,13 +29,6 @@ ALICE = "alice"
 FAULTS: tuple[Fault, ...] = ("no reply", "cut reply", "reset", "cut request", "delay", "trickle")
 
 
-@pytest.fixture
-async def tracker(gateway: Gateway) -> AsyncGenerator[SupabaseSessionTracker]:
-    tracker = supabase(gateway)
-    yield tracker
-    await tracker.close()
-
-
 async def flushed(tracker: SupabaseSessionTracker) -> None:
     """Flush until nothing waits, whatever is in between."""
     async with asyncio.timeout(60):
@@ -119,20 +112,20 @@ async def test_a_restart_of_the_database_loses_nothing(databases: Databases) -> 
 
 
 async def test_poison_in_a_batch_takes_nobody_with_it(
-    tracker: SupabaseSessionTracker, database: Database
+    supabase_tracker: SupabaseSessionTracker, database: Database
 ) -> None:
     for n in range(50):
-        tracker.touch(f"s{n}", owner=ALICE, messages=1)
-    tracker.touch("s13", owner=ALICE, messages=2**63 - 1)
-    tracker.touch("s31", owner=ALICE, counters={"n": 2**62})
-    tracker.touch("s31", owner=ALICE, counters={"n": 2**62})
-    await tracker.flush()
+        supabase_tracker.touch(f"s{n}", owner=ALICE, messages=1)
+    supabase_tracker.touch("s13", owner=ALICE, messages=2**63 - 1)
+    supabase_tracker.touch("s31", owner=ALICE, counters={"n": 2**62})
+    supabase_tracker.touch("s31", owner=ALICE, counters={"n": 2**62})
+    await supabase_tracker.flush()
     assert await counts(database) == {f"s{n}": 1 for n in range(50) if n not in (13, 31)}
-    assert tracker.stats.dropped == 2
+    assert supabase_tracker.stats.dropped == 2
 
 
 async def test_a_batch_that_is_too_large_for_the_way_is_halved(
-    gateway: Gateway, tracker: SupabaseSessionTracker, database: Database
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker, database: Database
 ) -> None:
     def narrow(request: Request) -> Response | None:
         large = int(request.headers["content-length"]) > 2_000
@@ -140,8 +133,8 @@ async def test_a_batch_that_is_too_large_for_the_way_is_halved(
 
     gateway.interfere = narrow
     for n in range(100):
-        tracker.touch(f"s{n}", owner=ALICE, messages=1)
-    await tracker.flush()
+        supabase_tracker.touch(f"s{n}", owner=ALICE, messages=1)
+    await supabase_tracker.flush()
     assert await counts(database) == {f"s{n}": 1 for n in range(100)}
 
 
@@ -185,18 +178,18 @@ async def test_it_can_be_closed_in_another_event_loop(gateway: Gateway) -> None:
 
 
 async def test_the_clock_of_a_client_does_not_matter(
-    tracker: SupabaseSessionTracker, monkeypatch: pytest.MonkeyPatch
+    supabase_tracker: SupabaseSessionTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracker.touch("s", owner=ALICE, messages=1)
-    first = await tracker.get("s", owner=ALICE)
+    supabase_tracker.touch("s", owner=ALICE, messages=1)
+    first = await supabase_tracker.get("s", owner=ALICE)
     monkeypatch.setattr("time.time", lambda: 0.0)
-    tracker.touch("s", owner=ALICE, messages=1)
-    later = await tracker.get("s", owner=ALICE)
+    supabase_tracker.touch("s", owner=ALICE, messages=1)
+    later = await supabase_tracker.get("s", owner=ALICE)
     assert later.last_activity_at > first.last_activity_at
     monkeypatch.setattr("time.monotonic", lambda: -1e9)
-    tracker.touch("s", owner=ALICE, messages=1)
+    supabase_tracker.touch("s", owner=ALICE, messages=1)
     monkeypatch.undo()
-    last = await tracker.get("s", owner=ALICE)
+    last = await supabase_tracker.get("s", owner=ALICE)
     assert (last.last_activity_at, last.message_count) == (later.last_activity_at, 3)
 
 

@@ -201,7 +201,7 @@ class SupabaseLedger:
         if self._given is not None:
             return self._given
         if self._client is None or self._loop is not loop:
-            self._loop = loop
+            self._loop, self._calls = loop, set()
             self._http = httpx.AsyncClient(
                 timeout=httpx.Timeout(self._seconds, connect=SHARE_TO_CONNECT * self._seconds),
                 event_hooks={"response": [raise_for_status]},
