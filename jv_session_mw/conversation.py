@@ -154,7 +154,8 @@ class Conversation(HeldConversation[S], Generic[S]):
 
         *owner* is the principal it belongs to from now on, where the middleware names owners.
         Call it before the response starts, which carries the new token, and take `state` and
-        `messages` anew afterwards. A request still under way with the old id finds it gone.
+        `messages` anew afterwards. A request still under way with the old id finds it gone. Once
+        the move has begun, a cancellation is raised when it has ended.
         """
         self._require_loaded()
         self.asked_for_id = True
