@@ -11,6 +11,7 @@ from jv_session_mw.build import (
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import (
     ConfigurationError,
+    ConversationBusy,
     ConversationConflict,
     ConversationGone,
     ConversationNotInstalled,
@@ -18,6 +19,7 @@ from jv_session_mw.errors import (
     SessionError,
     StoreError,
     StoreUnavailable,
+    TurnLost,
     UnreadableConversation,
     UnsupportedEdit,
     UnsupportedValue,
@@ -33,6 +35,7 @@ from jv_session_mw.version import __version__
 __all__ = [
     "ConfigurationError",
     "Conversation",
+    "ConversationBusy",
     "ConversationConflict",
     "ConversationGone",
     "ConversationMiddleware",
@@ -50,6 +53,7 @@ __all__ = [
     "StoreError",
     "StoreHealth",
     "StoreUnavailable",
+    "TurnLost",
     "UnreadableConversation",
     "UnsupportedEdit",
     "UnsupportedValue",

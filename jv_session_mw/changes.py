@@ -49,7 +49,8 @@ class Changes(Struct, gc=False):
     `commit_id` makes a repeated commit harmless. `base_version` 0 may create the conversation;
     any other only updates one that still exists, with this `birth` (empty: any). `cleared` drops
     every message up to and including that sequence number. `revive` may create the conversation
-    where a tombstone stands.
+    where a tombstone stands. `fence` is that of the turn it belongs to, 0 for none: it is refused
+    as soon as a later turn has begun.
     """
 
     commit_id: str
@@ -62,6 +63,7 @@ class Changes(Struct, gc=False):
     cleared: int = 0
     revive: bool = False
     birth: str = ""
+    fence: int = 0
 
     def empty(self) -> bool:
         return not (self.appended or self.fields or self.removed or self.revive or self.edits_log())
@@ -97,10 +99,11 @@ class Outcome(Struct, frozen=True, gc=False):
 
     `first_seq` is the sequence number of the first appended message; the others follow it.
     `conflicts` names the fields and messages whose stored value was not the one that the change
-    rested on. `birth` is that of the conversation that was written.
+    rested on. `birth` is that of the conversation that was written. A commit is `fenced` when a
+    later turn than its own has begun.
     """
 
-    status: Literal["committed", "conflict", "gone"]
+    status: Literal["committed", "conflict", "gone", "fenced"]
     version: int = 0
     created_ms: int = 0
     ttl_ms: int = 0
@@ -109,6 +112,28 @@ class Outcome(Struct, frozen=True, gc=False):
     conflicts: list[str] = []
     fallback: str = ""
     birth: str = ""
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """What a turn asks for: to be the only one for the next *ms* milliseconds; 0 gives that back.
+
+    `holder` is a name that no other turn has, `fence` what the first claim was given.
+    """
+
+    holder: str
+    ms: int
+    fence: int = 0
+
+
+class Lease(Struct, frozen=True, gc=False):
+    """What a claim was answered.
+
+    `fence` is higher than that of all turns before. It is 0 where nobody else serves the
+    conversation, so that the order among the requests of this process is enough.
+    """
+
+    is_granted: bool
+    fence: int = 0
 
 
 class Condition(Struct, frozen=True, gc=False):
@@ -127,5 +152,7 @@ class Condition(Struct, frozen=True, gc=False):
 
 
 GONE = Outcome(status="gone")
+FENCED = Outcome(status="fenced")
+UNSHARED = Lease(is_granted=True)
 MISSING = Snapshot()
 DELETED = Snapshot(deleted=True)

@@ -1,18 +1,24 @@
 """One conversation's way to the backend: its key, and a span around each call."""
 
+import asyncio
+from time import monotonic
+
 from msgspec import Struct
 from opentelemetry.context import Context
 
 from jv_session_mw.attributes import SIZE
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Changes, Outcome, Snapshot
+from jv_session_mw.backoff import Backoff
+from jv_session_mw.changes import Changes, Claim, Lease, Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.errors import ConversationBusy, StoreUnavailable
 from jv_session_mw.store_call import StoreCall
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.telemetry import Telemetry
 
 WHOLE_LOG = 0
+ASK_BASE_SECONDS = 0.02
+ASK_CAP_SECONDS = 0.5
 
 
 class Channel(Struct, frozen=True):
@@ -78,6 +84,29 @@ class Channel(Struct, frozen=True):
             was_retired = await self.backend.retire(self.key, seen, deadline.left)
             call.result = "deleted" if was_retired else "changed"
         return was_retired
+
+    async def lock(self, claim: Claim, until: float, seconds: float) -> Lease:
+        """Claim the turn until it is granted; raises `ConversationBusy` when it is not by *until*.
+
+        It is claimed once at least. Each claim may take *seconds*; all the waiting is one span.
+        """
+        backoff = Backoff(ASK_BASE_SECONDS, ASK_CAP_SECONDS)
+        with self.telemetry.call("lock", self.id, self.parent, Deadline(seconds)) as call:
+            while True:
+                lease = await self.backend.lease(self.key, claim, seconds)
+                left = until - monotonic()
+                call.result = "granted" if lease.is_granted else "busy"
+                if lease.is_granted:
+                    return lease
+                if left <= 0:
+                    raise ConversationBusy
+                await asyncio.sleep(min(left, backoff.next()))
+
+    async def unlock(self, claim: Claim, deadline: Deadline) -> bool:
+        with self.telemetry.call("unlock", self.id, self.parent, deadline) as call:
+            lease = await self.backend.lease(self.key, claim, deadline.left)
+            call.result = "given_back" if lease.is_granted else "not_held"
+        return lease.is_granted
 
     async def load_whole(self, deadline: Deadline) -> Snapshot:
         """Load all messages; raises `StoreUnavailable` where memory has only the last of them."""

@@ -9,7 +9,12 @@ from msgspec import Struct
 
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationConflict, ConversationGone, UnreadableConversation
+from jv_session_mw.errors import (
+    ConversationConflict,
+    ConversationGone,
+    TurnLost,
+    UnreadableConversation,
+)
 from jv_session_mw.follower import Follower, committed
 from jv_session_mw.working_copy import Delta, WorkingCopy
 
@@ -29,13 +34,15 @@ class Commits(Struct, eq=False):
     A commit that is cancelled while it waits leaves a delta of unknown outcome. The next commit
     sends it again under the same commit id, and a backend applies it once. Once `closed`, nothing
     is committed any more; `gone` says that somebody else has deleted the conversation, or that it
-    has expired. A *follower* is told once of each commit that was stored.
+    has expired. A *follower* is told once of each commit that was stored. `fence` is that of the
+    turn under way, or of one that was lost; 0 for none.
     """
 
     _copy: WorkingCopy[Any]
     closed: bool = False
     gone: bool = False
     follower: Follower | None = None
+    fence: int = 0
     _lock: asyncio.Lock | None = None  # most conversations are only read
 
     @property
@@ -76,6 +83,7 @@ class Commits(Struct, eq=False):
     def reopen(self) -> None:
         """Go on with another conversation in place of the one that has ended."""
         self.closed = self.gone = False
+        self.fence = 0
 
     async def settled(self) -> None:
         """Return when no commit is under way."""
@@ -85,6 +93,8 @@ class Commits(Struct, eq=False):
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
         copy = self._copy
+        if self.fence and not copy.is_unsure:
+            delta.changes.fence = self.fence
         copy.sending(delta)
         try:
             outcome = await channel.commit(delta.changes, deadline)
@@ -103,6 +113,8 @@ class Commits(Struct, eq=False):
             self.closed = self.gone = True
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
             raise ConversationGone
+        if outcome.status == "fenced":
+            raise TurnLost
         raise ConversationConflict(outcome.conflicts)
 
 

@@ -13,6 +13,7 @@ from jv_session_mw.messages import Message, Messages
 from jv_session_mw.reply import Reply
 from jv_session_mw.resuming import resume
 from jv_session_mw.rotation import move
+from jv_session_mw.turn_taking import TurnTaking
 
 S = TypeVar("S", default=dict[str, Any])
 
@@ -117,12 +118,31 @@ class Conversation(HeldConversation[S], Generic[S]):
             await self.load_within(self._new_deadline())
 
     async def reload(self) -> None:
-        """Load again and forget what was not saved; raises `ConversationGone`.
+        """Load again and forget what was not saved.
+
+        Raises `ConversationGone`, or `StoreUnavailable` when the store is away and memory knows
+        nothing of it.
 
         State and messages that were handed out before are not saved any more: take them anew.
         """
         async with self._commits.lock:
             await self._load_anew()
+            self._commits.fence = 0
+
+    def turn(self, *, wait: float = 30.0) -> TurnTaking:
+        """Take the turn: no other request has it in this conversation until it ends.
+
+        `await conversation.turn()` holds it until the last byte of the response, the end of the
+        WebSocket's turn, or the end of `store.open()`. `async with conversation.turn():` holds it
+        for the block. It begins with what the turns before have stored: take `state` and `messages`
+        anew. What was changed before is committed first, and what is changed in it before the next
+        one begins. Whoever takes no turn waits for none.
+
+        Raises `ConversationBusy` after *wait* seconds, which is a 409 with `Retry-After`; and, when
+        this process was cut off so long that another turn has begun, `TurnLost` at the next commit.
+        While memory stands in for the store, only the turns of this process are kept apart.
+        """
+        return TurnTaking(self, self._terms.inflight, wait, self._terms.deadline)
 
     async def delete(self) -> None:
         """Delete it, now and for good: no request in flight can bring it back.
@@ -173,6 +193,7 @@ class Conversation(HeldConversation[S], Generic[S]):
 
         def take() -> None:
             self._id, self._channel, self.owner, self.known = new.id, new, owner, False
+            self._commits.fence = 0
 
         async with self._commits.lock:
             if not self.version:

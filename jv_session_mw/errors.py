@@ -10,6 +10,8 @@ SessionError
 │   ├── StoreUnavailable        the store did not answer in time, and there is no fallback
 │   ├── UnreadableConversation  what is stored cannot be read; it is left as it is
 │   ├── ConversationConflict    refused under on_conflict="reject"
+│   ├── ConversationBusy        another turn did not end in time
+│   ├── TurnLost                refused because a later turn has begun
 │   └── ConversationGone        deleted or expired since it was loaded; never recreated
 └── TrackingError
     ├── SessionNotFound         the owner has no session of this id
@@ -104,6 +106,23 @@ class ConversationConflict(StoreError):
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(f"changed by another request meanwhile: {', '.join(fields)}")
         self.fields = tuple(fields)
+
+
+class TurnLost(StoreError):
+    """A later turn has begun, because this one was cut off from the store for too long.
+
+    Nothing was written, and nothing will be until `await conversation.reload()`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("another turn has begun meanwhile: reload the conversation and try again")
+
+
+class ConversationBusy(StoreError):
+    """Another request has the turn, and did not end it in the time that this one would wait."""
+
+    def __init__(self) -> None:
+        super().__init__("another request has the turn in this conversation; try again later")
 
 
 class ConversationGone(StoreError):

@@ -10,7 +10,7 @@ from starlette.types import Message, Send
 
 from jv_session_mw.checkpoints import Checkpoints
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError
+from jv_session_mw.errors import ConversationConflict, ConversationGone, SessionError, TurnLost
 from jv_session_mw.held import HeldConversation
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.tokens import Presented, Tokens
@@ -132,14 +132,25 @@ class Exchange(Struct, eq=False):
             return
         try:
             await self.conversation.commit_rest(self.deadline)
-        except ConversationConflict:
+        except (ConversationConflict, TurnLost):
             self.conversation.discard()
             raise
+
+    async def end_turn(self) -> None:
+        """Let the next turn of this conversation begin, if this exchange has taken one."""
+        if self.conversation.held_turn is not None:
+            await self.policy.inflight.outlive(self.conversation.end_turn())
 
     async def finish(self) -> None:
         """Commit whatever is still unsaved: the last gate, shielded from cancellation, bounded."""
         if self._wind_up():
             await self._save_rest()
+        self._leave_turn()
+
+    def _leave_turn(self) -> None:
+        """End a turn that no earlier gate has ended, after the commits that are under way."""
+        if self.conversation.held_turn is not None:
+            self.policy.inflight.spawn(self.conversation.end_turn())
 
     def _wind_up(self) -> bool:
         """End checkpoints and open replies, and say whether anything may be unsaved."""

@@ -57,6 +57,8 @@ class HttpExchange(Exchange, eq=False):
             self._ended = True
             if not self.conversation.is_fresh():
                 await self.conversation.refresh_ttl(self.deadline)
+            if self.conversation.held_turn is not None:
+                await self.end_turn()
         await self.forward(message)
 
     @property
@@ -90,6 +92,7 @@ class HttpExchange(Exchange, eq=False):
         finally:
             if self._wind_up():
                 await self._save_rest()
+            self._leave_turn()
 
     def begin_checkpoints(self) -> None:
         if self._token_is_out:  # without its token nobody could ask for what is stored
@@ -176,7 +179,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
             self.begin_checkpoints()
             return
         if kind in ("websocket.close", "websocket.http.response.start"):
-            await self._end_turn()
+            await self._commit_turn()
             self.closed = True
             self.end_checkpoints()
             if kind != "websocket.close" and self.has_news:
@@ -186,7 +189,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
     async def receive(self) -> Message:
         """End the turn that the last message began, then wait for the next one."""
         self.failure = None  # of an earlier turn: the app has gone on
-        await self._end_turn()
+        await self._commit_turn()
         message = await self.take()
         if message["type"] == "websocket.receive":
             self._in_turn, self._refused = True, False
@@ -198,7 +201,7 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         conversation = self.conversation
         return not (self.started or conversation.known or conversation.asked_for_id)
 
-    async def _end_turn(self) -> None:
+    async def _commit_turn(self) -> None:
         """Commit, unless this turn was refused before: the app has been told."""
         if self._refused or self._forgoes_rest():
             return
@@ -207,7 +210,9 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
             await self.commit_rest()
         except SessionError as error:
             self.failure, self._refused, self._in_turn = error, True, False
+            await self.end_turn()
             raise
+        await self.end_turn()
         if not self._in_turn:
             return
         self._in_turn = False  # only now: a cancelled `receive()` may be called again

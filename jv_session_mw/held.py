@@ -19,6 +19,7 @@ from jv_session_mw.follower import Follower
 from jv_session_mw.messages import Message
 from jv_session_mw.reply import Reply
 from jv_session_mw.terms import Terms
+from jv_session_mw.turns import Turn
 from jv_session_mw.working_copy import WorkingCopy
 
 S = TypeVar("S", default=dict[str, Any])
@@ -33,7 +34,7 @@ class HeldConversation(Generic[S]):
 
     __slots__ = (
         "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
-        "asked_for_id", "handed_out", "is_loaded", "is_new", "known", "owner",
+        "asked_for_id", "handed_out", "held_turn", "is_loaded", "is_new", "known", "owner",
     )  # fmt: skip
 
     def __init__(self, id: str | None, owner: str | None, terms: Terms[S], parent: Context) -> None:
@@ -42,6 +43,7 @@ class HeldConversation(Generic[S]):
         self.known = id is not None
         self.is_loaded = id is None
         self.handed_out = False
+        self.held_turn: Turn | None = None  # no other request can take one until it ends
         self.asked_for_id = False
         self._id: str | None = id
         self._terms = terms
@@ -98,14 +100,58 @@ class HeldConversation(Generic[S]):
         self.is_loaded = True
 
     async def _load_anew(self) -> None:
-        """Load what is stored now; the caller holds the lock. Raises `ConversationGone`."""
+        """Load what is stored now; the caller holds the lock.
+
+        Raises `ConversationGone`, and `StoreUnavailable` if only the store would know it.
+        """
         snapshot = await self.channel.load(self._terms.window, self._new_deadline())
+        if snapshot.fallback and not (snapshot.version or snapshot.deleted):
+            raise StoreUnavailable(
+                "the store is away, and memory does not have this conversation",
+                reason=snapshot.fallback,
+            )
         if not snapshot.version:
             raise ConversationGone
         self._copy.rebase(snapshot)
         self.is_loaded = True
         for reply in self._replies:
             reply.go_on_in(self._copy.messages)
+
+    async def take_turn(self, wait: float) -> None:
+        """Take the turn and load what is stored then; does nothing for who has it already."""
+        if self.held_turn is not None:
+            return
+        if self.deleted:
+            raise ConversationGone
+        if self.is_loaded:
+            await self.commit(self._new_deadline())
+        self.held_turn = await self._terms.turns.take(self.channel, wait)
+        self._commits.fence = self.held_turn.fence
+        try:
+            await self._go_on_after_others()
+        except BaseException:
+            await self._terms.inflight.outlive(self.end_turn())
+            raise
+
+    async def _go_on_after_others(self) -> None:
+        if self.version:
+            async with self._commits.lock:
+                await self._load_anew()
+        elif self.known:
+            self.is_loaded = False
+            await self.load_within(self._new_deadline())
+
+    async def end_turn(self) -> None:
+        """Let the next turn begin, once the commits of this one have ended.
+
+        If it was lost, what is left of it is refused until a reload or another turn.
+        """
+        turn, self.held_turn = self.held_turn, None
+        if turn is None:
+            return
+        await self._commits.settled()
+        if await turn.end():
+            self._commits.fence = 0
 
     @property
     def may_be_unsaved(self) -> bool:

@@ -8,9 +8,11 @@ import msgspec
 from starlette.types import Message, Scope, Send
 
 from jv_session_mw.errors import (
+    ConversationBusy,
     ConversationConflict,
     SessionError,
     StoreUnavailable,
+    TurnLost,
     UnreadableConversation,
 )
 
@@ -22,7 +24,14 @@ INTERNAL_ERROR = 1011
 
 def is_refusal(error: SessionError) -> bool:
     """Say whether the middleware answers *error* itself; any other is raised."""
-    return isinstance(error, (StoreUnavailable, ConversationConflict, UnreadableConversation))
+    return isinstance(
+        error,
+        StoreUnavailable
+        | ConversationBusy
+        | ConversationConflict
+        | TurnLost
+        | UnreadableConversation,
+    )
 
 
 def refusal_in(error: BaseException) -> SessionError | None:
@@ -71,8 +80,8 @@ async def _answer_with(
 
 async def hang_up(error: SessionError, send: Send) -> None:
     """Close a WebSocket with 1013 (try again later) or 1011, and say why."""
-    status, title, _ = _answer(error)
-    code = TRY_AGAIN_LATER if status == 503 else INTERNAL_ERROR
+    _, title, headers = _answer(error)
+    code = TRY_AGAIN_LATER if headers else INTERNAL_ERROR
     await send({"type": "websocket.close", "code": code, "reason": title})
 
 
@@ -80,6 +89,8 @@ def _answer(error: SessionError) -> tuple[int, str, list[tuple[bytes, bytes]]]:
     if isinstance(error, StoreUnavailable):
         seconds = str(max(1, math.ceil(error.retry_after))).encode()
         return 503, "The conversation store is away; try again soon.", [(b"retry-after", seconds)]
-    if isinstance(error, ConversationConflict):
+    if isinstance(error, ConversationBusy):
+        return 409, "Another turn is under way here; try again soon.", [(b"retry-after", b"1")]
+    if isinstance(error, ConversationConflict | TurnLost):
         return 409, "Another request changed this conversation; reload it and try again.", []
     return 500, "This conversation cannot be read.", []

@@ -30,6 +30,7 @@ from jv_session_mw.plain import PlainView
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
 from jv_session_mw.terms import Terms
+from jv_session_mw.turns import Turns
 
 S = TypeVar("S", default=dict[str, Any])
 
@@ -65,8 +66,9 @@ class ConversationStore(Generic[S]):
         self._backend = backend
         self._plain = PlainView(codec, messages_key)
         cache = MessageCache(codec)
+        turns = Turns(self.inflight, deadline)
         self._terms = Terms(
-            backend, telemetry, self.inflight, codec, cache, kind, rules, window, deadline
+            backend, telemetry, self.inflight, turns, codec, cache, kind, rules, window, deadline
         )
         telemetry.watch(self)
 
@@ -116,8 +118,12 @@ class ConversationStore(Generic[S]):
             raise
         finally:
             conversation.interrupt_replies()
-            if not conversation.deleted:
-                await self.inflight.outlive(conversation.save())
+            try:
+                if not conversation.deleted:
+                    await self.inflight.outlive(conversation.save())
+            finally:
+                if conversation.held_turn is not None:
+                    await self.inflight.outlive(conversation.end_turn())
 
     def conversation(self, id: str | None, owner: str | None = None) -> Conversation[S]:
         """Return the handle of a conversation that is not loaded yet; None is a new one."""

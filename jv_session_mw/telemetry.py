@@ -23,7 +23,7 @@ from jv_session_mw.version import __version__
 
 SECONDS_BETWEEN_LOOKS = 0.1
 
-OPERATIONS = ("load", "save", "touch", "delete", "has", "keys")
+OPERATIONS = ("load", "save", "touch", "delete", "has", "keys", "lock", "unlock")
 
 
 class Gauged(Protocol):

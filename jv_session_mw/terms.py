@@ -15,6 +15,7 @@ from jv_session_mw.keys import encode_key
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.state import StateKind
 from jv_session_mw.telemetry import Telemetry
+from jv_session_mw.turns import Turns
 
 S = TypeVar("S")
 
@@ -29,6 +30,7 @@ class Terms(Struct, Generic[S], frozen=True):
     backend: Backend
     telemetry: Telemetry
     inflight: InFlight
+    turns: Turns
     codec: Codec
     cache: MessageCache
     kind: StateKind[S]

@@ -52,6 +52,8 @@ FLOORS: list[set[str]] = [
         "channel",
         "working_copy",
         "commits",
+        "turns",
+        "turn_taking",
         "rotation",
         "resuming",
         "held",
@@ -78,13 +80,13 @@ ALLOWED = {
 }  # fmt: skip
 STARLETTE = {"starlette.types", "starlette.datastructures", "starlette.requests"}
 PUBLIC = [
-    "ConfigurationError", "Conversation", "ConversationConflict", "ConversationGone",
-    "ConversationMiddleware", "ConversationNotInstalled", "ConversationNotLoaded",
-    "ConversationStore", "Cookie", "Header", "MemoryConversationStore", "Message", "Messages",
-    "RedisConversationStore", "Reply", "SessionError", "StoreError", "StoreHealth",
-    "StoreUnavailable", "UnreadableConversation", "UnsupportedEdit", "UnsupportedValue",
-    "__version__", "create_conversation_store", "get_conversation", "get_conversation_store",
-    "reset_conversation_store",
+    "ConfigurationError", "Conversation", "ConversationBusy", "ConversationConflict",
+    "ConversationGone", "ConversationMiddleware", "ConversationNotInstalled",
+    "ConversationNotLoaded", "ConversationStore", "Cookie", "Header", "MemoryConversationStore",
+    "Message", "Messages", "RedisConversationStore", "Reply", "SessionError", "StoreError",
+    "StoreHealth", "StoreUnavailable", "TurnLost", "UnreadableConversation", "UnsupportedEdit",
+    "UnsupportedValue", "__version__", "create_conversation_store", "get_conversation",
+    "get_conversation_store", "reset_conversation_store",
 ]  # fmt: skip
 
 

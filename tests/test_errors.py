@@ -4,6 +4,7 @@ import pytest
 
 from jv_session_mw import (
     ConfigurationError,
+    ConversationBusy,
     ConversationConflict,
     ConversationGone,
     ConversationNotInstalled,
@@ -11,6 +12,7 @@ from jv_session_mw import (
     SessionError,
     StoreError,
     StoreUnavailable,
+    TurnLost,
     UnreadableConversation,
     UnsupportedEdit,
     UnsupportedValue,
@@ -38,6 +40,8 @@ EXAMPLES: list[SessionError] = [
     StoreUnavailable("text", reason="timeout", retry_after=2.5),
     UnreadableConversation("state.a", "it is corrupt"),
     ConversationConflict(["a", "b"]),
+    TurnLost(),
+    ConversationBusy(),
     ConversationGone(),
     TrackingError("text"),
     SessionNotFound("id"),
@@ -63,6 +67,8 @@ def test_every_error_is_public_and_has_one_root() -> None:
         (StoreUnavailable, StoreError),
         (UnreadableConversation, StoreError),
         (ConversationConflict, StoreError),
+        (TurnLost, StoreError),
+        (ConversationBusy, StoreError),
         (ConversationGone, StoreError),
         (SessionNotFound, TrackingError),
         (InvalidTransition, TrackingError),

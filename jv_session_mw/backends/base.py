@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Claim, Condition, Lease, Outcome, Snapshot
 from jv_session_mw.stretch import Stretch
 
 T = TypeVar("T")
@@ -63,6 +63,14 @@ class Backend(Protocol):
         """Delete the conversation unless it has changed since it was *seen*; say whether it did so.
 
         False also means that somebody else has deleted it meanwhile.
+        """
+        ...
+
+    def lease(self, key: str, claim: Claim, timeout: float) -> Call[Lease]:
+        """Give the turn to the claimant unless another one has it; repeating a claim prolongs it.
+
+        A claim that was not granted may be made again. One whose answer was lost may have been
+        granted: whoever does not want it any more gives it back.
         """
         ...
 

@@ -13,8 +13,11 @@ from jv_session_mw.backends.replay import Replay
 from jv_session_mw.changes import (
     GONE,
     MISSING,
+    UNSHARED,
     Changes,
+    Claim,
     Condition,
+    Lease,
     Outcome,
     Rules,
     Snapshot,
@@ -196,6 +199,15 @@ class FallbackBackend:
         elif self.replay is not None:
             self.replay.forget(key)
         return True
+
+    async def lease(self, key: str, claim: Claim, timeout: float) -> Lease:
+        """Ask the primary; what memory serves, no other process does."""
+        if self._is_kept(key):
+            return UNSHARED
+        try:
+            return await self._primary.lease(key, claim, timeout)
+        except StoreUnavailable:
+            return UNSHARED
 
     async def has(self, key: str, timeout: float) -> bool:
         if self._is_kept(key):

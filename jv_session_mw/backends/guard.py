@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Breaker
 from jv_session_mw.backoff import Backoff
-from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Claim, Condition, Lease, Outcome, Snapshot
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.suppression import suppress_instrumentation
@@ -92,6 +92,10 @@ class GuardedBackend:
     def retire(self, key: str, seen: Snapshot, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)
         return self._write(self._backend.retire(key, seen, timeout))
+
+    def lease(self, key: str, claim: Claim, timeout: float) -> Call[Lease]:
+        self._refuse_early(timeout)
+        return self._ask(self._backend.lease(key, claim, timeout), self._failed_to_write)
 
     def has(self, key: str, timeout: float) -> Call[bool]:
         self._refuse_early(timeout)

@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jv_session_mw.backends.numbering import Numbering
 from jv_session_mw.changes import Changes, Outcome, Snapshot
@@ -79,6 +80,8 @@ class Journal:
         """Add *changes*, which memory took with *outcome*."""
         first = outcome.first_seq
         numbers = range(first, first + len(changes.appended))
+        if changes.fence:  # the turns of an outage join what other processes stored meanwhile
+            changes = replace(changes, fence=0)
         commit = JournaledCommit(changes, numbers, record.numbering, _weight(changes))
         record.commits.append(commit)
         self._records.move_to_end(key)

@@ -1,7 +1,16 @@
 """The memory of this process as a `Backend`: for development and tests."""
 
 from jv_session_mw.backends.memory import Memory
-from jv_session_mw.changes import MISSING, Changes, Condition, Outcome, Snapshot
+from jv_session_mw.changes import (
+    MISSING,
+    UNSHARED,
+    Changes,
+    Claim,
+    Condition,
+    Lease,
+    Outcome,
+    Snapshot,
+)
 from jv_session_mw.stretch import Stretch
 
 
@@ -39,6 +48,9 @@ class MemoryBackend:
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
         return not self._memory.has_changed(key, seen) and self._memory.delete(key)
+
+    async def lease(self, key: str, claim: Claim, timeout: float) -> Lease:
+        return UNSHARED
 
     async def has(self, key: str, timeout: float) -> bool:
         return self._memory.has(key)

@@ -18,7 +18,7 @@ def without_commit_ids(patch: pytest.MonkeyPatch) -> None:
     """Let the server forget each commit at once: one that comes again is applied again."""
     sources = tuple(source.replace(REMEMBERS, "if false then") for source in scripts.SOURCES)
     assert sources != scripts.SOURCES
-    names = ("LOAD", "COMMIT", "TOUCH", "DELETE", "OLDER", "HAS")
+    names = ("LOAD", "COMMIT", "TOUCH", "DELETE", "OLDER", "HAS", "LEASE")
     for name, source in zip(names, sources, strict=True):
         patch.setattr(scripts, name, digest(source))
     patch.setattr(scripts, "SOURCES", sources)

@@ -178,6 +178,14 @@ async def reply(conversation: CurrentConversation, mark: str, hold: bool) -> Str
     return StreamingResponse(body())
 
 
+@router.post("/in-turn")
+async def in_turn(
+    conversation: CurrentConversation, mark: str, wait: float, hold: bool = False
+) -> StreamingResponse:
+    await conversation.turn(wait=wait)
+    return await reply(conversation, mark, hold)
+
+
 @router.websocket("/socket")
 async def socket(websocket: WebSocket, conversation: CurrentConversation) -> None:
     """One turn for each message; `read` is answered with what is there."""

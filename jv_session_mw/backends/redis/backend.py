@@ -21,6 +21,7 @@ from jv_session_mw.backends.redis.layout import (
     read_snapshot,
     redis_keys,
     scan_pattern,
+    turn_key,
 )
 from jv_session_mw.backends.redis.line import Line
 from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
@@ -28,7 +29,9 @@ from jv_session_mw.changes import (
     DELETED,
     MISSING,
     Changes,
+    Claim,
     Condition,
+    Lease,
     Outcome,
     Rules,
     Snapshot,
@@ -93,7 +96,8 @@ class RedisBackend:
         if EDGES < len(had.values) == min(window, known.total):
             head = f"{head} {known.version} {known.birth} {known.total}"
         started = monotonic()
-        answer = cast("list[Reply]", await self._run(timeout, scripts.LOAD, key, head))
+        names = redis_keys(self._prefix, key)
+        answer = cast("list[Reply]", await self._run(timeout, scripts.LOAD, names, head))
         status = answer[1]
         if status == b"found":
             found = cast("Found", tuple(answer))
@@ -110,26 +114,35 @@ class RedisBackend:
         return await self.load(key, window, timeout + started - monotonic())
 
     async def older(self, key: str, before: int, count: int, timeout: float) -> Stretch:
-        answer = await self._run(timeout, scripts.OLDER, key, f"{before} {count}")
+        names = redis_keys(self._prefix, key)
+        answer = await self._run(timeout, scripts.OLDER, names, f"{before} {count}")
         return read_messages(cast("list[list[bytes]]", answer)[1])
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
+        names: Sequence[str] = redis_keys(self._prefix, key)
+        if changes.fence:
+            names = (*names, turn_key(self._prefix, key))
         head, values = f"{self._rules} {head_of(changes)}", values_of(changes)
-        return outcome_of(await self._run(timeout, scripts.COMMIT, key, head, values))
+        return outcome_of(await self._run(timeout, scripts.COMMIT, names, head, values))
 
     async def touch(self, key: str, timeout: float) -> int:
-        answer = await self._run(timeout, scripts.TOUCH, key, f"{self._ttl_ms} {LAYOUT}")
+        names = redis_keys(self._prefix, key)
+        answer = await self._run(timeout, scripts.TOUCH, names, f"{self._ttl_ms} {LAYOUT}")
         return cast("list[int]", answer)[1]
 
     async def delete(self, key: str, timeout: float) -> bool:
-        head = f"{self._ttl_ms} 0 - {new_commit_id()}"
-        answer = await self._run(timeout, scripts.DELETE, key, head)
-        return cast("list[bytes]", answer)[1] == b"existed"
+        return await self._delete(key, f"0 - {new_commit_id()}", timeout)
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        head = f"{self._ttl_ms} {seen.version} {seen.birth} {new_commit_id()}"
-        answer = await self._run(timeout, scripts.DELETE, key, head)
-        return cast("list[bytes]", answer)[1] == b"existed"
+        return await self._delete(key, f"{seen.version} {seen.birth} {new_commit_id()}", timeout)
+
+    async def lease(self, key: str, claim: Claim, timeout: float) -> Lease:
+        head = f"{self._ttl_ms} {claim.holder} {claim.fence} {claim.ms}"
+        names = (turn_key(self._prefix, key),)
+        _, is_granted, fence = cast(
+            "tuple[bytes, int, int]", await self._run(timeout, scripts.LEASE, names, head)
+        )
+        return Lease(bool(is_granted), fence)
 
     async def has(self, key: str, timeout: float) -> bool:
         # With one key only: a slot that is moving to another node answers for one, not for several.
@@ -138,6 +151,11 @@ class RedisBackend:
             ("EVALSHA", scripts.HAS, 1, name, tag), timeout, tag.encode()
         )
         return cast("list[int]", answer)[1] == 1
+
+    async def _delete(self, key: str, seen: str, timeout: float) -> bool:
+        names = redis_keys(self._prefix, key)
+        answer = await self._run(timeout, scripts.DELETE, names, f"{self._ttl_ms} {seen}")
+        return cast("list[bytes]", answer)[1] == b"existed"
 
     async def keys(self, timeout: float) -> list[str]:
         primaries = await self._current().primaries(timeout)
@@ -163,14 +181,19 @@ class RedisBackend:
         return await asyncio.gather(*replies)
 
     def _run(
-        self, timeout: float, script: str, key: str, head: str, values: Sequence[Argument] = ()
+        self,
+        timeout: float,
+        script: str,
+        names: Sequence[str],
+        head: str,
+        values: Sequence[Argument] = (),
     ) -> Awaitable[Reply]:
         """Run a script, whose answer must begin with the tag that its head begins with.
 
         No other command has the same tag. A connection that is one reply ahead or behind would give
         every request somebody else's conversation: the tag shows it.
         """
-        tag, names = str(next(self._tags)), redis_keys(self._prefix, key)
+        tag = str(next(self._tags))
         command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *values)
         return self._current().send(command, timeout, tag.encode())
 

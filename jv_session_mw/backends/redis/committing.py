@@ -4,7 +4,7 @@ import hashlib
 from typing import Final, TypeAlias, cast
 
 from jv_session_mw.backends.redis.waiting import Argument, Reply
-from jv_session_mw.changes import GONE, Changes, Outcome
+from jv_session_mw.changes import FENCED, GONE, Changes, Outcome
 
 FEW_BYTES: Final = 16
 DIGEST_DIGITS: Final = 16
@@ -15,11 +15,12 @@ Written: TypeAlias = tuple[bytes, bytes, int, int, int, int, int, bytes]
 
 def head_of(changes: Changes) -> str:
     """Return the words of the head that `commit.lua` reads, after those of the rules."""
-    return (
+    head = (
         f"{changes.commit_id} {changes.base_version} {changes.birth or '-'} {int(changes.revive)} "
         f"{changes.cleared} {len(changes.fields)} {len(changes.removed)} {len(changes.appended)} "
         f"{len(changes.replaced)} {len(changes.dropped)}"
     )
+    return f"{head} {changes.fence}" if changes.fence else head
 
 
 def values_of(changes: Changes) -> list[Argument]:
@@ -50,6 +51,8 @@ def outcome_of(reply: Reply) -> Outcome:
     answer = cast("list[Reply]", reply)
     if answer[1] == b"gone":
         return GONE
+    if answer[1] == b"fenced":
+        return FENCED
     _, status, version, created_ms, ttl_ms, total, first_seq, birth = cast(
         "Written", tuple(answer[:8])
     )

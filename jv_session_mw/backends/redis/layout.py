@@ -1,8 +1,8 @@
 """How a conversation lies in Redis: its keys, its meta field, and the bytes around a message.
 
 `{prefix}{<key>}` is a hash of the meta field `@` and one field `.name` per state key, `...:m` is
-the list of messages, each `<sequence number>:<value>`, and `...:d` the tombstone. The braces are a
-hash tag: all three live in one Cluster slot.
+the list of messages, each `<sequence number>:<value>`, `...:d` the tombstone, and `...:t` the last
+turn that was taken. The braces are a hash tag: all four live in one Cluster slot.
 """
 
 from functools import lru_cache
@@ -33,8 +33,13 @@ def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
     return hash_key, f"{hash_key}:m", f"{hash_key}:d"
 
 
+def turn_key(prefix: str, key: str) -> str:
+    """Return the name of the last turn's record."""
+    return f"{prefix}{{{key}}}:t"
+
+
 def scan_pattern(prefix: str) -> str:
-    """Return the glob that finds the hashes of *prefix*, but no lists and tombstones."""
+    """Return the glob that finds the hashes of *prefix*, but no lists, tombstones and turns."""
     escaped = "".join(f"\\{sign}" if sign in "*?[]^\\" else sign for sign in prefix)
     return escaped + "{*}"
 

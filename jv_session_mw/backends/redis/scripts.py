@@ -15,6 +15,6 @@ def digest(source: str) -> str:
     return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-_NAMES = ("load", "commit", "touch", "delete", "older", "has")
+_NAMES = ("load", "commit", "touch", "delete", "older", "has", "lease")
 SOURCES = tuple(_read(name) for name in _NAMES)
-LOAD, COMMIT, TOUCH, DELETE, OLDER, HAS = (digest(source) for source in SOURCES)
+LOAD, COMMIT, TOUCH, DELETE, OLDER, HAS, LEASE = (digest(source) for source in SOURCES)

@@ -7,7 +7,7 @@ import pytest
 
 from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.changes import Changes, Put
+from jv_session_mw.changes import Changes, Claim, Put
 from tests.backends.harness import (
     HASH,
     KEY,
@@ -25,15 +25,23 @@ from tests.backends.harness import (
 )
 from tests.backends.redis.conftest import Place
 
-DIGESTS = (scripts.LOAD, scripts.COMMIT, scripts.TOUCH, scripts.DELETE, scripts.OLDER)
+DIGESTS = (
+    scripts.LOAD,
+    scripts.COMMIT,
+    scripts.TOUCH,
+    scripts.DELETE,
+    scripts.OLDER,
+    scripts.HAS,
+    scripts.LEASE,
+)
 
 
 async def test_opening_loads_every_script(everywhere: Place) -> None:
     await everywhere.backend.open(TIMEOUT)
-    assert everywhere.stored.do("SCRIPT", "EXISTS", *DIGESTS) == [True] * 5
+    assert everywhere.stored.do("SCRIPT", "EXISTS", *DIGESTS) == [True] * len(DIGESTS)
 
 
-@pytest.mark.parametrize("call", ["load", "commit", "touch", "delete", "older"])
+@pytest.mark.parametrize("call", ["load", "commit", "touch", "delete", "older", "lease"])
 async def test_a_flushed_script_cache_heals_itself(everywhere: Place, call: str) -> None:
     backend = everywhere.backend
     await commit(backend, appends(0, b"hi"))
@@ -46,6 +54,8 @@ async def test_a_flushed_script_cache_heals_itself(everywhere: Place, call: str)
         assert await backend.touch(KEY, TIMEOUT) > 0
     elif call == "delete":
         assert await backend.delete(KEY, TIMEOUT)
+    elif call == "lease":
+        assert (await backend.lease(KEY, Claim("a", 9_000), TIMEOUT)).is_granted
     else:
         assert list(await backend.older(KEY, 9, 9, TIMEOUT)) == [(1, b"hi")]
 

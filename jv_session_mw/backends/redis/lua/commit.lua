@@ -1,23 +1,23 @@
--- KEYS: hash, list, tombstone.
+-- KEYS: hash, list, tombstone, and of a commit with a fence the turn.
 -- ARGV: a head of words, then five groups of values that it counts:
 --       fields (name, value, base), removed (name, base), appended (value),
 --       replaced (seq, value, base), dropped (seq).
 -- Head: a tag, ttl ms, lifetime ms, max messages, '1' to reject conflicts, layout, commit id, base version,
---       birth or '-', '1' to revive, cleared up to, and the five counts.
+--       birth or '-', '1' to revive, cleared up to, the five counts, and the fence if there is one.
 -- A base is what a change rests on: '=' and the bytes themselves if they are few, else the first
 --       digits of their SHA-1; '' for none.
 -- The birth, the id of the commit that created it, tells a conversation from a later one.
 -- Answers {tag, status, version, created, ttl, total, first seq, birth, conflicts ...}.
 -- Everything that can fail is done before the first write: a script is not rolled back. Calls to the
 -- server cost most, so all fields are asked for at once.
-local hash, list, tombstone = KEYS[1], KEYS[2], KEYS[3]
+local hash, list, tombstone, turn = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local few_bytes, most_bytes = 1000, 8000 -- of the commits that are remembered
 local part = 1000 -- as many values fit on Lua's stack
 
 local tag, ttl, lifetime, most, reject, layout, commit, base, expected_birth, revive, cleared,
-      fields, removed, appended, replaced, dropped = string.match(
+      fields, removed, appended, replaced, dropped, fence = string.match(
   ARGV[1],
-  '^(%S+) (%d+) (%d+) (%d+) (%d) (%S+) (%S+) (%d+) (%S+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+  '^(%S+) (%d+) (%d+) (%d+) (%d) (%S+) (%S+) (%d+) (%S+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$'
 )
 ttl, lifetime, most, base = tonumber(ttl), tonumber(lifetime), tonumber(most), tonumber(base)
 reject, revive, cleared = reject == '1', revive == '1', tonumber(cleared)
@@ -132,6 +132,11 @@ if done then
   redis.call('PEXPIRE', hash, ttl)
   redis.call('PEXPIRE', list, ttl)
   return {tag, 'committed', tonumber(was_version), created, ttl, total, tonumber(was_first), birth}
+end
+
+if turn then -- a later turn has begun: this one was cut off for longer than its lease
+  local newest = string.match(redis.call('GET', turn) or '', '^%d+')
+  if newest and tonumber(newest) > tonumber(fence) then return {tag, 'fenced'} end
 end
 
 local answer = {tag, 'committed', version + 1, created, ttl, 0, seq, birth}

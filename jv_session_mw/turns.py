@@ -1,0 +1,103 @@
+"""Turns: one at a time in each conversation, over all processes."""
+
+import asyncio
+import logging
+from asyncio import AbstractEventLoop, Lock, Task, create_task, get_running_loop
+from time import monotonic
+from weakref import WeakValueDictionary
+
+from jv_session_mw.changes import Claim, new_commit_id
+from jv_session_mw.channel import Channel
+from jv_session_mw.deadline import Deadline
+from jv_session_mw.errors import ConversationBusy, StoreUnavailable
+from jv_session_mw.inflight import InFlight
+
+logger = logging.getLogger("jv_session_mw")
+
+LEASE_SECONDS = 30.0
+RENEWALS = 3  # in the time of one lease, so that two may fail
+
+
+class Turn:
+    """One request's turn: a place at the head of this process's queue, and a lease in the store.
+
+    The lease is renewed for as long as the turn goes on. A process that dies or stands still for
+    longer loses it to the next turn; `fence` is how the store knows then whose commits are late.
+    """
+
+    def __init__(self, channel: Channel, queue: Lock, seconds: float) -> None:
+        self.fence = 0
+        self._channel = channel
+        self._queue = queue
+        self._seconds = seconds
+        self._holder = new_commit_id()
+        self._renewals: Task[None] | None = None
+
+    async def claim(self, until: float) -> None:
+        """Get the lease by *until*, on the monotonic clock, else raise `ConversationBusy`."""
+        lease = await self._channel.lock(self._claim(LEASE_SECONDS), until, self._seconds)
+        self.fence = lease.fence
+        if lease.fence:
+            self._renewals = create_task(self._renew())
+
+    async def end(self) -> bool:
+        """Let the next turn begin, and say whether this one was the last to begin until now."""
+        if self._renewals is not None:
+            self._renewals.cancel()
+        try:
+            return await self._channel.unlock(self._claim(0), Deadline(self._seconds))
+        except StoreUnavailable:  # the lease ends by itself
+            return True
+        finally:
+            self._queue.release()
+
+    async def _renew(self) -> None:
+        is_mine = True
+        while is_mine:
+            await asyncio.sleep(LEASE_SECONDS / RENEWALS)
+            try:
+                claim, now = self._claim(LEASE_SECONDS), monotonic()
+                await self._channel.lock(claim, now, self._seconds)
+            except ConversationBusy:
+                is_mine = False
+            except StoreUnavailable:
+                logger.debug("the lease of a turn was not renewed: the store is away")
+
+    def _claim(self, seconds: float) -> Claim:
+        return Claim(self._holder, round(seconds * 1000), self.fence)
+
+
+class Turns:
+    """The turns of one store's conversations; each store call has *seconds*."""
+
+    def __init__(self, inflight: InFlight, seconds: float) -> None:
+        self._inflight = inflight
+        self._seconds = seconds
+        self._queues = WeakValueDictionary[tuple[AbstractEventLoop, str], Lock]()
+
+    async def take(self, channel: Channel, wait: float) -> Turn:
+        """Wait for the turn in *channel*'s conversation, *wait* seconds at most.
+
+        The requests of this process come in their order; between processes, who asks first after
+        the lease was given back. Raises `ConversationBusy`.
+        """
+        until = monotonic() + wait
+        queue = self._queues.setdefault((get_running_loop(), channel.key), Lock())
+        await _reach_head(queue, wait)
+        turn = Turn(channel, queue, self._seconds)
+        try:
+            await turn.claim(until)
+        except BaseException:
+            self._inflight.spawn(turn.end())  # it may have been granted, with the answer lost
+            raise
+        return turn
+
+
+async def _reach_head(queue: Lock, wait: float) -> None:
+    if queue.locked() and wait <= 0:
+        raise ConversationBusy
+    try:
+        async with asyncio.timeout(max(0, wait)):
+            await queue.acquire()
+    except TimeoutError as error:
+        raise ConversationBusy from error

@@ -1,0 +1,168 @@
+"""Promise: a turn that a request has taken is its own until its response has ended."""
+
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from typing import cast
+
+import pytest
+from starlette.types import Message, Receive, Send
+
+from jv_session_mw import (
+    Conversation,
+    ConversationBusy,
+    ConversationStore,
+    RedisConversationStore,
+    TurnLost,
+)
+from jv_session_mw.ids import TokenSigner
+from tests.backends.harness import Bytes
+from tests.promises.apps import KEYS
+from tests.promises.conftest import PATIENT_SECONDS, GetServer, Visit
+from tests.promises.raw import Exchange, around, body, start, types
+from tests.promises.serving import KINDS
+from tests.servers import RedisServer
+from tests.test_socket_turns import ACCEPT, Socket
+
+PATIENT = f"wait={PATIENT_SECONDS}"
+
+
+@pytest.fixture
+async def store(valkey: RedisServer) -> AsyncGenerator[ConversationStore]:
+    async with RedisConversationStore(url=valkey.url, deadline=PATIENT_SECONDS) as store:
+        await store.set("id", {})
+        yield store
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_second_turn_is_a_409_while_a_stream_goes_on_and_follows_one_that_was_cut_off(
+    shared_servers: GetServer, visit: Visit, kind: str
+) -> None:
+    others = KINDS[KINDS.index(kind) - 1]
+    here, elsewhere = [visit(server) for server in map(shared_servers, (kind, others))]
+    here.turn("append-only", "before")
+    elsewhere.ticket = here.ticket
+    with here.streaming("/in-turn?mark=one&wait=0&hold=true", b"day,"):
+        for visitor in (here, elsewhere):
+            refused = visitor.ask("POST", "/in-turn?mark=impatient&wait=0")
+            assert (refused.status, refused.all("retry-after")) == (409, ["1"])
+    for number, visitor in enumerate((elsewhere, here, elsewhere)):
+        # Whoever has seen the end of an answer need not wait for its turn to end.
+        wait = "wait=0" if number else PATIENT
+        assert visitor.ask("POST", f"/in-turn?mark={number}&{wait}").status == 200
+    messages = cast("list[dict[str, object]]", here.read()["messages"])
+    answer = "Good day,"
+    contents = ["before", "one", answer, "0", answer, "1", answer, "2", answer]
+    assert [message["content"] for message in messages] == contents
+    assert [at for at, message in enumerate(messages) if message.get("interrupted")] == [2]
+
+
+def known() -> dict[str, str]:
+    return {"X-Conversation-ID": TokenSigner(KEYS, purpose="conversation").sign("id")}
+
+
+async def test_an_app_that_fails_has_ended_its_turn(store: ConversationStore) -> None:
+    async def fails(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.turn()
+        conversation.state["a"] = 1
+        raise LookupError("a bug of the app")
+
+    with pytest.raises(LookupError):
+        await Exchange(headers=known()).run(around(fails, store))
+    async with store.conversation("id").turn():
+        assert await store.get("id") == {}
+
+
+async def test_what_came_after_the_last_byte_is_stored_and_holds_up_nobody(
+    store: ConversationStore,
+) -> None:
+    async def works_on(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.turn()
+        await send(start())
+        await send(body(b"done"))
+        async with store.conversation("id").turn(wait=0):
+            pass
+        conversation.state["a"] = 1
+
+    await Exchange(headers=known()).run(around(works_on, store))
+    assert await store.get("id") == {"a": 1}
+
+
+async def test_an_app_without_a_body_has_ended_its_turn(store: ConversationStore) -> None:
+    async def ends_early(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.turn()
+        conversation.state["a"] = 1
+        await send(start(length=5))
+
+    await Exchange(headers=known()).run(around(ends_early, store))
+    conversation = store.conversation("id")
+    async with conversation.turn():
+        assert conversation.state == {"a": 1}
+
+
+async def test_each_turn_of_a_socket_is_taken_anew(store: ConversationStore) -> None:
+    seen: list[object] = []
+
+    async def counts(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        for _ in range(3):
+            await receive()
+            async with store.open("id") as other:
+                await other.turn(wait=0)  # the turn before has ended
+                other.state["theirs"] = other.state.get("theirs", 0) + 1
+            await conversation.turn()
+            seen.append(dict(conversation.state))
+            conversation.state["ours"] = conversation.state.get("ours", 0) + 1
+            with pytest.raises(ConversationBusy):
+                await store.conversation("id").turn(wait=0)
+
+    socket = Socket(3)
+    socket.scope["headers"] = [(b"x-conversation-id", known()["X-Conversation-ID"].encode())]
+    await socket.run(around(counts, store))
+    assert seen == [{"theirs": 1}, {"theirs": 2, "ours": 1}, {"theirs": 3, "ours": 2}]
+    async with store.conversation("id").turn():
+        assert await store.get("id") == {"theirs": 3, "ours": 3}
+
+
+async def test_a_socket_that_waits_too_long_is_told_to_come_again(
+    store: ConversationStore,
+) -> None:
+    async def impatient(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        await conversation.turn(wait=0)
+
+    socket = Socket(1)
+    socket.scope["headers"] = [(b"x-conversation-id", known()["X-Conversation-ID"].encode())]
+    async with store.conversation("id").turn():
+        await socket.run(around(impatient, store))
+    last: Message = socket.sent[-1]
+    assert (last["type"], last["code"]) == ("websocket.close", 1013)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_turn_that_was_lost_is_a_409_or_an_answer_that_breaks_off(
+    store: ConversationStore, valkey: RedisServer, begun: bool
+) -> None:
+    async def is_overtaken(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.turn()
+        if begun:
+            await send(start())
+            await send(body(b"He", more=True))
+        conversation.state["a"] = "late"
+        with closing(Bytes(valkey)) as stored:
+            stored.do("SET", "conv:{id}:t", f"{2**52} elsewhere 0")
+        if not begun:
+            await send(start())
+        await send(body(b"llo"))
+
+    exchange = Exchange(headers=known())
+    app = around(is_overtaken, store)
+    if begun:
+        with pytest.raises(TurnLost):
+            await exchange.run(app)
+        assert types(exchange) == ["start", "body"]
+    else:
+        assert (await exchange.run(app)).status == 409
+    assert await store.get("id") == {}

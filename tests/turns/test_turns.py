@@ -1,0 +1,154 @@
+"""One turn at a time in each conversation, whichever process its requests come to."""
+
+import asyncio
+
+import pytest
+
+from jv_session_mw import ConversationBusy, ConversationStore, RedisConversationStore
+from tests.promises.recording import Recorder
+from tests.servers import RedisServer
+from tests.stores import PATIENCE
+from tests.turns.counting import HeldTurn, count_up, counted
+
+
+async def test_each_turn_sees_all_that_the_turns_before_have_stored(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {})
+    await asyncio.gather(*(count_up(store) for _ in range(20)))
+    assert await store.get("id") == counted(20)
+
+
+async def test_so_it_is_between_processes_and_for_a_conversation_that_begins(
+    processes: list[ConversationStore],
+) -> None:
+    await asyncio.gather(*(count_up(store) for store in processes * 5))
+    assert await processes[0].get("id") == counted(10)
+
+
+async def test_requests_of_one_process_have_their_turns_in_their_order(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {})
+    order: list[int] = []
+
+    async def turn(number: int) -> None:
+        async with store.conversation("id").turn():
+            order.append(number)
+
+    held, tasks = await HeldTurn(store).begun(), list[asyncio.Task[None]]()
+    for number in range(9):
+        tasks.append(asyncio.create_task(turn(number)))
+        await asyncio.sleep(0)
+    await held.end()
+    await asyncio.gather(*tasks)
+    assert order == list(range(9))
+
+
+async def test_without_a_block_it_is_held_until_what_opened_the_conversation_ends(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {})
+    async with store.open("id") as conversation:
+        await conversation.turn()
+        with pytest.raises(ConversationBusy):
+            await store.conversation("id").turn(wait=0)
+        conversation.state["a"] = 1
+    async with store.open("id") as conversation:
+        await conversation.turn(wait=0)
+        assert conversation.state == {"a": 1}
+
+
+async def test_a_turn_inside_of_a_turn_is_a_part_of_it(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        async with conversation.turn():
+            await conversation.turn(wait=0)
+            async with conversation.turn(wait=0):
+                conversation.state["a"] = 1
+            with pytest.raises(ConversationBusy):
+                await store.conversation("id").turn(wait=0)
+        async with store.conversation("id").turn(wait=0):
+            pass
+
+
+async def test_a_handle_that_is_not_loaded_yet_is_loaded_by_its_turn(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {"a": 1})
+    conversation = store.conversation("id")
+    async with conversation.turn():
+        assert conversation.state == {"a": 1}
+        assert not conversation.is_new
+
+
+async def test_what_was_changed_before_the_turn_is_not_lost(store: ConversationStore) -> None:
+    await store.set("id", {})
+    async with store.open("id") as conversation:
+        conversation.state["before"] = 1
+        async with conversation.turn():
+            assert conversation.state == {"before": 1}
+
+
+async def test_a_visitor_takes_a_turn_in_a_conversation_of_his_own(
+    store: ConversationStore,
+) -> None:
+    conversation = store.conversation(None)
+    async with conversation.turn():
+        conversation.state["a"] = 1
+    assert await store.get(conversation.id) == {"a": 1}
+
+
+@pytest.mark.parametrize("wait", [-1, 0, 0.01])
+async def test_whoever_waits_too_long_is_told_so_and_changes_nothing(
+    processes: list[ConversationStore], wait: float
+) -> None:
+    held = await HeldTurn(processes[0]).begun()
+    for store in processes:  # the queue of the process says so to one, the store to the other
+        with pytest.raises(ConversationBusy):
+            await store.conversation("id").turn(wait=wait)
+    await held.end()
+    for store in processes:
+        async with store.conversation("id").turn(wait=0):
+            pass
+    assert await processes[0].get("id") == {"held": True}
+
+
+async def test_a_conversation_that_moves_in_its_turn_is_saved_where_it_went(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {"a": 1})
+    async with store.open("id") as conversation, conversation.turn():
+        await conversation.rotate()
+        conversation.state["b"] = 2
+    assert await store.get(conversation.id) == {"a": 1, "b": 2}
+    assert not await store.has("id")
+
+
+async def test_a_conversation_that_is_deleted_in_its_turn_stays_so(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {"a": 1})
+    async with store.open("id") as conversation, conversation.turn():
+        await conversation.delete()
+    assert not await store.has("id")
+
+
+async def test_all_the_waiting_is_one_span_and_so_is_the_end(valkey: RedisServer) -> None:
+    recorder = Recorder()
+    async with (
+        RedisConversationStore(url=valkey.url, deadline=PATIENCE) as elsewhere,
+        RedisConversationStore(
+            url=valkey.url, deadline=PATIENCE, tracer_provider=recorder.tracer_provider
+        ) as store,
+    ):
+        held = await HeldTurn(elsewhere).begun()
+        waiting = asyncio.create_task(count_up(store))
+        await asyncio.sleep(0.1)  # so that it has asked more than once
+        await held.end()
+        await waiting
+    (lock,), (unlock,) = recorder.named("conversation.lock"), recorder.named("conversation.unlock")
+    assert lock.attributes is not None
+    assert lock.attributes["jv_session.lock.result"] == "granted"
+    assert unlock.attributes is not None
+    assert unlock.attributes["jv_session.unlock.result"] == "given_back"
+    recorder.close()
