@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from jv_session_mw.changes import Claim, new_commit_id
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
-from jv_session_mw.errors import ConversationBusy, StoreUnavailable
+from jv_session_mw.errors import ConversationBusy, StoreError
 from jv_session_mw.inflight import InFlight
 
 logger = logging.getLogger("jv_session_mw")
@@ -46,22 +46,20 @@ class Turn:
             self._renewals.cancel()
         try:
             return await self._channel.unlock(self._claim(0), Deadline(self._seconds))
-        except StoreUnavailable:  # the lease ends by itself
+        except StoreError:  # the lease ends by itself
             return True
         finally:
             self._queue.release()
 
     async def _renew(self) -> None:
-        is_mine = True
-        while is_mine:
+        while True:
             await asyncio.sleep(LEASE_SECONDS / RENEWALS)
             try:
-                claim, now = self._claim(LEASE_SECONDS), monotonic()
-                await self._channel.lock(claim, now, self._seconds)
-            except ConversationBusy:
-                is_mine = False
-            except StoreUnavailable:
-                logger.debug("the lease of a turn was not renewed: the store is away")
+                await self._channel.lock(self._claim(LEASE_SECONDS), monotonic(), self._seconds)
+            except ConversationBusy:  # it was lost: the next commit will be told
+                return
+            except StoreError as error:
+                logger.debug("the lease of a turn was not renewed: %s", error)
 
     def _claim(self, seconds: float) -> Claim:
         return Claim(self._holder, round(seconds * 1000), self.fence)
@@ -87,6 +85,9 @@ class Turns:
         turn = Turn(channel, queue, self._seconds)
         try:
             await turn.claim(until)
+        except ConversationBusy:
+            queue.release()
+            raise
         except BaseException:
             self._inflight.spawn(turn.end())  # it may have been granted, with the answer lost
             raise

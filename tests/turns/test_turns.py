@@ -133,7 +133,9 @@ async def test_a_conversation_that_is_deleted_in_its_turn_stays_so(
     assert not await store.has("id")
 
 
-async def test_all_the_waiting_is_one_span_and_so_is_the_end(valkey: RedisServer) -> None:
+async def test_all_the_waiting_for_a_turn_is_one_span_and_so_is_its_end(
+    valkey: RedisServer,
+) -> None:
     recorder = Recorder()
     async with (
         RedisConversationStore(url=valkey.url, deadline=PATIENCE) as elsewhere,
@@ -142,13 +144,14 @@ async def test_all_the_waiting_is_one_span_and_so_is_the_end(valkey: RedisServer
         ) as store,
     ):
         held = await HeldTurn(elsewhere).begun()
+        with pytest.raises(ConversationBusy):
+            await store.conversation("id").turn(wait=0)
         waiting = asyncio.create_task(count_up(store))
         await asyncio.sleep(0.1)  # so that it has asked more than once
         await held.end()
         await waiting
-    (lock,), (unlock,) = recorder.named("conversation.lock"), recorder.named("conversation.unlock")
-    assert lock.attributes is not None
-    assert lock.attributes["jv_session.lock.result"] == "granted"
-    assert unlock.attributes is not None
-    assert unlock.attributes["jv_session.unlock.result"] == "given_back"
+    for operation, results in {"lock": ["busy", "granted"], "unlock": ["given_back"]}.items():
+        spans = recorder.named(f"conversation.{operation}")
+        told = [(span.attributes or {})[f"jv_session.{operation}.result"] for span in spans]
+        assert told == results
     recorder.close()

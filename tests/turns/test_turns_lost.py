@@ -94,6 +94,18 @@ async def test_a_turn_in_what_cannot_be_read_is_over_at_once(
                 await store.conversation("id").turn(wait=0)
 
 
+async def test_a_turn_whose_record_another_program_has_written_over_is_stored_and_ends(
+    processes: list[ConversationStore], stored: Bytes
+) -> None:
+    await processes[0].set("id", {})
+    async with processes[0].open("id") as conversation, conversation.turn():
+        stored.do("SET", TURN, "not ours")
+        conversation.state["a"] = 1
+    assert await processes[1].get("id") == {"a": 1}
+    with pytest.raises(UnreadableConversation):
+        await processes[0].conversation("id").turn(wait=0)
+
+
 async def overtake(conversation: Conversation, elsewhere: ConversationStore, by: Bytes) -> None:
     """Append to *conversation*, and let its lease end and another process have a turn."""
     conversation.messages.append({"n": "late"})
