@@ -90,17 +90,21 @@ class Channel(Struct, frozen=True):
 
         It is claimed once at least. Each claim may take *seconds*; all the waiting is one span.
         """
-        backoff = Backoff(ASK_BASE_SECONDS, ASK_CAP_SECONDS)
         with self.telemetry.call("lock", self.id, self.parent, Deadline(seconds)) as call:
-            while True:
-                lease = await self.backend.lease(self.key, claim, seconds)
-                left = until - monotonic()
-                call.result = "granted" if lease.is_granted else "busy"
-                if lease.is_granted:
-                    return lease
-                if left <= 0:
-                    raise ConversationBusy
-                await asyncio.sleep(min(left, backoff.next()))
+            lease = await self._claim_again_and_again(claim, until, seconds)
+            call.result = "granted" if lease.is_granted else "busy"
+        if not lease.is_granted:
+            raise ConversationBusy
+        return lease
+
+    async def _claim_again_and_again(self, claim: Claim, until: float, seconds: float) -> Lease:
+        backoff = Backoff(ASK_BASE_SECONDS, ASK_CAP_SECONDS)
+        while True:
+            lease = await self.backend.lease(self.key, claim, seconds)
+            left = until - monotonic()
+            if lease.is_granted or left <= 0:
+                return lease
+            await asyncio.sleep(min(left, backoff.next()))
 
     async def unlock(self, claim: Claim, deadline: Deadline) -> bool:
         with self.telemetry.call("unlock", self.id, self.parent, deadline) as call:

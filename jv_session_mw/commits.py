@@ -93,7 +93,7 @@ class Commits(Struct, eq=False):
 
     async def _store(self, delta: Delta, channel: Channel, deadline: Deadline) -> None:
         copy = self._copy
-        if self.fence and not copy.is_unsure:
+        if self.fence:
             delta.changes.fence = self.fence
         copy.sending(delta)
         try:

@@ -95,8 +95,6 @@ class Turns:
 
 
 async def _reach_head(queue: Lock, wait: float) -> None:
-    if queue.locked() and wait <= 0:
-        raise ConversationBusy
     try:
         async with asyncio.timeout(max(0, wait)):
             await queue.acquire()

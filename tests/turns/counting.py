@@ -5,9 +5,9 @@ import asyncio
 from jv_session_mw import ConversationStore
 
 
-async def count_up(store: ConversationStore) -> None:
+async def count_up(store: ConversationStore, id: str = "id") -> None:
     """Read, wait, and write what was read plus one: lost unless it has the turn."""
-    async with store.open("id") as conversation, conversation.turn():
+    async with store.open(id) as conversation, conversation.turn():
         count = conversation.state.get("count", 0)
         await asyncio.sleep(0)
         conversation.messages.append({"n": count})

@@ -71,6 +71,21 @@ async def test_a_turn_inside_of_a_turn_is_a_part_of_it(store: ConversationStore)
             pass
 
 
+async def test_turns_of_different_conversations_do_not_wait_for_each_other(
+    store: ConversationStore,
+) -> None:
+    held = await HeldTurn(store).begun()
+    await count_up(store, "another")
+    await held.end()
+
+
+async def test_a_turn_that_has_ended_leaves_nothing_running(store: ConversationStore) -> None:
+    await count_up(store)  # what a store runs for itself runs by now
+    before = asyncio.all_tasks()
+    await count_up(store)
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_handle_that_is_not_loaded_yet_is_loaded_by_its_turn(
     store: ConversationStore,
 ) -> None:
@@ -124,6 +139,29 @@ async def test_a_conversation_that_moves_in_its_turn_is_saved_where_it_went(
     assert not await store.has("id")
 
 
+async def test_a_turn_at_the_new_id_does_not_fence_off_the_request_that_moved_it_there(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {"a": 1})
+    async with store.open("id") as conversation, conversation.turn():
+        await conversation.rotate()
+        async with store.conversation(conversation.id).turn(wait=0):
+            conversation.state["b"] = 2
+            await conversation.save()
+
+
+async def test_a_turn_does_not_fence_off_the_changes_of_another_conversation(
+    store: ConversationStore,
+) -> None:
+    await store.set("other", {}, owner="ada")
+    async with store.open("id", owner="ada") as conversation, conversation.turn():
+        async with store.conversation("other", "ada").turn():
+            pass
+        await conversation.resume("other")
+        conversation.state["a"] = 1
+    assert await store.get("other", owner="ada") == {"a": 1}
+
+
 async def test_a_conversation_that_is_deleted_in_its_turn_stays_so(
     store: ConversationStore,
 ) -> None:
@@ -154,4 +192,5 @@ async def test_all_the_waiting_for_a_turn_is_one_span_and_so_is_its_end(
         spans = recorder.named(f"conversation.{operation}")
         told = [(span.attributes or {})[f"jv_session.{operation}.result"] for span in spans]
         assert told == results
+        assert all(span.status.is_unset for span in spans)
     recorder.close()

@@ -17,6 +17,8 @@ from jv_session_mw import (
 from jv_session_mw.backends import fallback
 from tests.backends.harness import Bytes, eventually
 from tests.faults.proxy import Proxy
+from tests.promises.recording import Recorder
+from tests.promises.wire import Wire
 from tests.servers import RedisServer
 from tests.stores import PATIENCE
 from tests.turns.counting import count_up, counted
@@ -82,6 +84,50 @@ async def test_whoever_is_cancelled_at_any_step_of_his_turn_holds_up_nobody(
     await asyncio.gather(*(count_up(store) for store in processes))
     after = await processes[0].get("id") or {}
     assert after["count"] >= before.get("count", 0) + 2
+
+
+async def test_a_turn_that_is_granted_to_nobody_any_more_is_given_back(
+    valkey: RedisServer, processes: list[ConversationStore]
+) -> None:
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, deadline=PATIENCE) as store,
+    ):
+        conversation = store.conversation("id")
+        wire.hold()
+        taking = asyncio.ensure_future(conversation.turn())
+        await wire.held.wait()
+        taking.cancel()
+        await asyncio.wait({taking})
+        wire.release()
+        await processes[1].conversation("id").turn(wait=PATIENCE)  # a lease lasts for longer
+
+
+async def test_a_turn_ends_after_the_commits_that_wait_in_it(valkey: RedisServer) -> None:
+    recorder = Recorder()
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(
+            url=wire.url, deadline=PATIENCE, tracer_provider=recorder.tracer_provider
+        ) as store,
+        store.open("id") as conversation,
+    ):
+        await conversation.turn()
+        wire.hold()
+        conversation.state["a"] = 1
+        first = asyncio.create_task(conversation.save())
+        await wire.held.wait()
+        conversation.state["b"] = 2
+        second = asyncio.create_task(conversation.save())
+        await asyncio.sleep(0)
+        end = asyncio.create_task(conversation.end_turn())
+        await asyncio.sleep(0)
+        wire.release()
+        await asyncio.gather(first, second, end)
+    started = sorted(recorder.ours(), key=lambda span: span.start_time or 0)
+    names = [span.name.removeprefix("conversation.") for span in started]
+    assert names == ["load", "lock", "load", "save", "save", "unlock"]
+    recorder.close()
 
 
 async def test_a_turn_in_what_cannot_be_read_is_over_at_once(
