@@ -60,6 +60,18 @@ def known() -> dict[str, str]:
     return {"X-Conversation-ID": TokenSigner(KEYS, purpose="conversation").sign("id")}
 
 
+def known_socket(turns: int) -> Socket:
+    socket = Socket(turns)
+    socket.scope["headers"] = [(b"x-conversation-id", known()["X-Conversation-ID"].encode())]
+    return socket
+
+
+def overtake(server: RedisServer) -> None:
+    """Let another process have had a turn meanwhile."""
+    with closing(Bytes(server)) as stored:
+        stored.do("SET", "conv:{id}:t", f"{2**52} elsewhere 0")
+
+
 async def test_an_app_that_fails_has_ended_its_turn(store: ConversationStore) -> None:
     async def fails(conversation: Conversation, receive: Receive, send: Send) -> None:
         await conversation.turn()
@@ -116,8 +128,7 @@ async def test_each_turn_of_a_socket_is_taken_anew(store: ConversationStore) -> 
             with pytest.raises(ConversationBusy):
                 await store.conversation("id").turn(wait=0)
 
-    socket = Socket(3)
-    socket.scope["headers"] = [(b"x-conversation-id", known()["X-Conversation-ID"].encode())]
+    socket = known_socket(3)
     await socket.run(around(counts, store))
     assert seen == [{"theirs": 1}, {"theirs": 2, "ours": 1}, {"theirs": 3, "ours": 2}]
     async with store.conversation("id").turn():
@@ -133,8 +144,7 @@ async def test_a_socket_that_waits_too_long_is_told_to_come_again(
         await receive()
         await conversation.turn(wait=0)
 
-    socket = Socket(1)
-    socket.scope["headers"] = [(b"x-conversation-id", known()["X-Conversation-ID"].encode())]
+    socket = known_socket(1)
     async with store.conversation("id").turn():
         await socket.run(around(impatient, store))
     last: Message = socket.sent[-1]
@@ -151,8 +161,7 @@ async def test_a_turn_that_was_lost_is_a_409_or_an_answer_that_breaks_off(
             await send(start())
             await send(body(b"He", more=True))
         conversation.state["a"] = "late"
-        with closing(Bytes(valkey)) as stored:
-            stored.do("SET", "conv:{id}:t", f"{2**52} elsewhere 0")
+        overtake(valkey)
         if not begun:
             await send(start())
         await send(body(b"llo"))
@@ -166,3 +175,24 @@ async def test_a_turn_that_was_lost_is_a_409_or_an_answer_that_breaks_off(
     else:
         assert (await exchange.run(app)).status == 409
     assert await store.get("id") == {}
+
+
+async def test_a_socket_that_lost_a_turn_goes_on_with_the_next_one(
+    store: ConversationStore, valkey: RedisServer
+) -> None:
+    async def goes_on(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        await conversation.turn()
+        conversation.state["a"] = "late"
+        overtake(valkey)
+        with pytest.raises(TurnLost):
+            await receive()
+        await conversation.turn(wait=0)
+        assert conversation.state == {}
+        conversation.state["a"] = 1
+
+    socket = known_socket(1)
+    await socket.run(around(goes_on, store))
+    assert await store.get("id") == {"a": 1}
