@@ -45,7 +45,6 @@ class TurnTaking(Struct, eq=False):
 
     async def _commit_and_end(self) -> None:
         try:
-            if not self.conversation.deleted:
-                await self.conversation.commit(Deadline(self.deadline))
+            await self.conversation.commit(Deadline(self.deadline))
         finally:
             await self.conversation.end_turn()

@@ -8,6 +8,7 @@ import pytest
 
 from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
 from jv_session_mw.backends.guard import GuardedBackend
+from jv_session_mw.changes import Claim
 from jv_session_mw.errors import StoreUnavailable
 from tests.backends.harness import (
     KEY,
@@ -69,15 +70,19 @@ async def test_a_user_who_may_only_read_is_one_warning_until_the_first_commit_is
     guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     await commit(guard, appends(0, b"stored"))
-    own_valkey.do("ACL", "SETUSER", "default", "-hmget", "-pexpire")
+    own_valkey.do("ACL", "SETUSER", "default", "-hmget", "-pexpire", "-set")
     for _ in range(2 * CONSECUTIVE_FAILURES):
-        for write in (commit(guard, appends(1, b"more")), guard.touch(KEY, TIMEOUT)):
+        for write in (
+            commit(guard, appends(1, b"more")),
+            guard.touch(KEY, TIMEOUT),
+            guard.lease(KEY, Claim("a", 1_000), TIMEOUT),
+        ):
             with pytest.raises(StoreUnavailable) as refused:
                 await write
             assert refused.value.reason == "permission"
         assert values(await load(guard)) == [b"stored"]
     assert troubles(guard) == (True, True)
-    own_valkey.do("ACL", "SETUSER", "default", "+hmget", "+pexpire")
+    own_valkey.do("ACL", "SETUSER", "default", "+hmget", "+pexpire", "+set")
     await commit(guard, appends(1, b"more"))
     assert troubles(guard) == (False, False)
     assert notices(caplog) == [
