@@ -1,10 +1,13 @@
 """The app's own data as a Pydantic model, without importing Pydantic."""
 
+import inspect
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import msgspec
 
-from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
+from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
+from jv_session_mw.made_up import made_up_by
 
 
 class Model(Protocol):
@@ -55,6 +58,25 @@ class ModelKind:
 
     def value(self, state: Model, name: str) -> object:
         return getattr(state, name)
+
+
+def model_kind(model: type[Model], declared: Mapping[str, object]) -> ModelKind:
+    """Return the kind for a Pydantic model with its *declared* fields.
+
+    Raises `ConfigurationError` for a model of an old Pydantic, or one that allows extra fields.
+    """
+    if "by_name" not in inspect.signature(model.model_validate_json).parameters:
+        raise ConfigurationError(
+            f"state_type={model.__qualname__} is a model of an old Pydantic: install 2.11 or newer"
+        )
+    config: Mapping[str, object] = getattr(model, "model_config", {})
+    if config.get("extra") == "allow":
+        raise ConfigurationError(
+            f"state_type={model.__qualname__} allows extra fields, which have no type to "
+            'come back as: declare them, or leave extra="allow" out'
+        )
+    factories = {name: getattr(field, "default_factory", None) for name, field in declared.items()}
+    return ModelKind(model, frozenset(declared), made_up_by(factories))
 
 
 def _dumped(state: Model, include: set[str] | None, where: str) -> dict[str, object]:
