@@ -10,8 +10,8 @@ from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Journal
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.replay import Replay
+from jv_session_mw.backends.takeover import Takeover
 from jv_session_mw.changes import (
-    GONE,
     MISSING,
     UNSHARED,
     Changes,
@@ -21,7 +21,6 @@ from jv_session_mw.changes import (
     Outcome,
     Rules,
     Snapshot,
-    new_commit_id,
 )
 from jv_session_mw.errors import StoreUnavailable
 from jv_session_mw.stretch import Stretch
@@ -73,6 +72,7 @@ class FallbackBackend:
         if replay_within is not None:
             journal = Journal(3 * A_QUARTER_OF_ENTRIES, A_QUARTER_OF_BYTES)
             self.replay = Replay(primary, self.kept, self.copies, journal, replay_within)
+        self._takeover = Takeover(self.kept, self.copies, self.replay)
 
     async def open(self, timeout: float) -> None:
         await self._primary.open(timeout)
@@ -98,16 +98,16 @@ class FallbackBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        if self._is_kept(key):
+        if self._takeover.covers(key):
             return replace(self.kept.load(key, window), fallback=KEPT)
         deleted = self.copies.deleted_until(key)
         held = self.copies.last(key, known)
         try:
             snapshot = await self._primary.load(key, window, timeout, held)
         except StoreUnavailable as error:
-            source = self.kept if self._is_kept(key) else self.copies.memory(key)
+            source = self.kept if self._takeover.covers(key) else self.copies.memory(key)
             return replace(source.load(key, window), fallback=error.reason)
-        if self._is_kept(key):  # written by another request while this one waited
+        if self._takeover.covers(key):  # written by another request while this one waited
             return replace(self.kept.load(key, window), fallback=KEPT)
         if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
             self.copies.loaded(key, snapshot, held)
@@ -130,8 +130,8 @@ class FallbackBackend:
             return held
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
-        if self._is_kept(key):
-            return replace(self._keep(key, changes), fallback=KEPT)
+        if self._takeover.covers(key):
+            return replace(self._takeover.commit(key, changes), fallback=KEPT)
         asked = changes
         if self.replay is not None:
             changes = self.replay.journal.for_store(changes)
@@ -139,11 +139,11 @@ class FallbackBackend:
         try:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
-            return replace(self._take_over(key, changes), fallback=error.reason)
-        if self._is_kept(key):  # another commit, without a reply, was taken over meanwhile
+            return replace(self._takeover.take(key, changes), fallback=error.reason)
+        if self._takeover.covers(key):  # another commit, without a reply, was taken over meanwhile
             if self.kept.came_with(key, outcome):  # its copy had this commit in it already
                 return replace(outcome, birth=asked.birth or outcome.birth, fallback=KEPT)
-            return replace(self._keep(key, changes), fallback=KEPT)
+            return replace(self._takeover.commit(key, changes), fallback=KEPT)
         if outcome.status == "committed":
             if self.copies.deleted_until(key) == deleted:
                 self.copies.committed(key, changes, outcome)
@@ -154,7 +154,7 @@ class FallbackBackend:
         return outcome
 
     async def touch(self, key: str, timeout: float) -> int:
-        if self._is_kept(key):
+        if self._takeover.covers(key):
             return self.kept.touch(key)
         try:
             return await self._primary.touch(key, timeout)
@@ -163,25 +163,24 @@ class FallbackBackend:
 
     async def delete(self, key: str, timeout: float) -> bool:
         """Delete from the primary and from memory; `kept` remembers it if the primary is away."""
-        was_kept = self._is_kept(key)
+        was_kept = self._takeover.covers(key)
         copies = self.copies.memory(key)
         held = self.kept.has(key) or copies.has(key)
         copies.delete(key)
         if was_kept:
-            self._delete_kept(key)
+            self._takeover.delete(key)
         try:
             existed = await self._primary.delete(key, timeout)
         except StoreUnavailable:
             existed = False
-            self._delete_kept(key)
+            self._takeover.delete(key)
         else:
-            if self.replay is not None:
-                self.replay.forget(key)
+            self._takeover.forget(key)
         self.copies.memory(key).delete(key)  # another request may have loaded it meanwhile
         return existed or held
 
     async def retire(self, key: str, seen: Snapshot, timeout: float) -> bool:
-        if self._is_kept(key):
+        if self._takeover.covers(key):
             if not self.kept.has(key) or self.kept.has_changed(key, seen):
                 return False
             await self.delete(key, timeout)
@@ -191,18 +190,20 @@ class FallbackBackend:
             was_retired = await self._primary.retire(key, seen, timeout)
         except StoreUnavailable:
             is_away, was_retired = True, not self.copies.memory(key).has_changed(key, seen)
-        if not was_retired or self._is_kept(key):  # kept: another request was taken over meanwhile
+        if not was_retired or self._takeover.covers(
+            key
+        ):  # by a commit of another request meanwhile
             return False
         self.copies.memory(key).delete(key)
         if is_away:
-            self._delete_kept(key)
-        elif self.replay is not None:
-            self.replay.forget(key)
+            self._takeover.delete(key)
+        else:
+            self._takeover.forget(key)
         return True
 
     async def lease(self, key: str, claim: Claim, timeout: float) -> Lease:
         """Ask the primary; what memory serves, no other process does."""
-        if self._is_kept(key):
+        if self._takeover.covers(key):
             return UNSHARED
         try:
             return await self._primary.lease(key, claim, timeout)
@@ -210,7 +211,7 @@ class FallbackBackend:
             return UNSHARED
 
     async def has(self, key: str, timeout: float) -> bool:
-        if self._is_kept(key):
+        if self._takeover.covers(key):
             return self.kept.has(key)
         try:
             return await self._primary.has(key, timeout)
@@ -224,62 +225,3 @@ class FallbackBackend:
         except StoreUnavailable:
             others = self.copies.whole().keys()
         return kept + [key for key in others if key not in self.kept]
-
-    def _is_kept(self, key: str) -> bool:
-        """Say whether memory decides what is stored under *key*, rather than the primary."""
-        if key in self.kept:
-            return True
-        return self.replay is not None and key in self.replay.journal
-
-    def _take_over(self, key: str, changes: Changes) -> Outcome:
-        if self._is_kept(key):
-            return self._keep(key, changes)
-        copies = self.copies.memory(key)
-        if copies.is_deleted(key) and not changes.revive:
-            return GONE
-        replay, held = self.replay, copies.load(key, 0)
-        # With a replay, memory and the store may differ from now on: a birth of its own tells later
-        # which of the two a commit rests on.
-        mark = new_commit_id() if replay is not None else ""
-        rests_on_held = changes.base_version and changes.birth in ("", held.birth or changes.birth)
-        here = replace(changes, birth=mark) if mark and rests_on_held else changes
-        is_copied = copies.move(key, self.kept, mark)
-        if not is_copied and changes.base_version:
-            # The client knows it, but this process has no copy: it goes on without its history.
-            self.kept.admit(key, here)
-            held = Snapshot(birth=changes.birth, messages=Stretch((ELSEWHERE,), (b"",)))
-        outcome = self.kept.commit(key, here, mark)
-        if outcome.status != "committed":
-            if is_copied:  # it is still what the store has
-                self.kept.move(key, copies, held.birth)
-            return outcome
-        if changes.revive:
-            copies.forget_all(key)
-        if replay is not None:
-            replay.committed(key, here, outcome, held)
-        return outcome
-
-    def _keep(self, key: str, changes: Changes) -> Outcome:
-        """Apply *changes* to what memory keeps, and journal them for the replay."""
-        if changes.revive:
-            self.copies.memory(key).forget_all(key)
-        if self.replay is None:
-            return self.kept.commit(key, changes)
-        here = self.replay.based_here(key, changes)
-        if key not in self.replay.journal:  # the journal had no room for it
-            return self.kept.commit(key, here)
-        if key not in self.kept and changes.base_version:  # it was dropped to make room
-            self.kept.admit(key, here)
-        outcome = self.kept.commit(key, here, new_commit_id())
-        self.replay.committed(key, here, outcome, MISSING)
-        return outcome
-
-    def _delete_kept(self, key: str) -> None:
-        """Leave a tombstone, and journal the delete for the replay.
-
-        A conversation that the journal had no room for is sticky: the primary never hears of it.
-        """
-        is_sticky = key in self.kept and self.replay is not None and key not in self.replay.journal
-        self.kept.delete(key)
-        if self.replay is not None and not is_sticky:
-            self.replay.deleted(key)
