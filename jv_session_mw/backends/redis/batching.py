@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from jv_session_mw.backends.redis.answers import Refused
 from jv_session_mw.backends.redis.failures import CLIENT_ERRORS
 from jv_session_mw.backends.redis.scripts import SOURCES
+from jv_session_mw.backends.redis.timeouts import TICK_SECONDS, Timeouts
 from jv_session_mw.backends.redis.waiting import (
     Argument,
     Command,
@@ -28,7 +29,6 @@ from jv_session_mw.lateness import lateness_of
 PIPELINES = 4
 DEPTH = 64
 MAX_WAITING = 10_000
-TICK_SECONDS = 0.005
 SECONDS_BETWEEN_REDIALS = 1.0
 # Exactly these: a wrong password or a full server is no better the second time.
 WORTH_ANOTHER_TRY = frozenset({redis_errors.ConnectionError, redis_errors.InvalidResponse})
@@ -69,10 +69,8 @@ class Batcher:
         self._redialed = -math.inf
         self._starting: set[asyncio.Task[None]] = set()
         self._lateness = lateness_of(self.loop)
-        self._tick: asyncio.TimerHandle | None = None
-        self._is_quiet = False
+        self._timeouts = Timeouts(self.loop, self._unanswered)
         self._is_closed = False
-        self._due = math.inf
 
     def send(self, command: Command, timeout: float, tag: bytes = b"") -> asyncio.Future[Reply]:
         """Queue *command* and return the future of its reply, which fails after *timeout* seconds.
@@ -87,10 +85,8 @@ class Batcher:
         reply: asyncio.Future[Reply] = loop.create_future()
         due = self._lateness.now() + timeout
         queue.append(waiting(command, reply, timeout, due, tag))
-        if due < self._due:
-            self._due = due
-            if self._tick is None or timeout < TICK_SECONDS:
-                self._set_tick(min(timeout, TICK_SECONDS))
+        if due < self._timeouts.soonest:
+            self._timeouts.expect(due, timeout)
         if len(queue) > len(self._starting) * DEPTH:
             self._open_pipeline()
         return reply
@@ -114,45 +110,11 @@ class Batcher:
         idle, self._idle = self._idle, []
         for wire in idle:
             await wire.close()
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick, self._due = None, math.inf
-            self._lateness.note(id(self))
+        self._timeouts.stop()
 
-    def _set_tick(self, seconds: float = TICK_SECONDS) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-        self._tick = self.loop.call_later(seconds, self._look_at_clock)
-        self._lateness.expect(id(self), seconds)
-
-    def _look_at_clock(self) -> None:
-        """Fail what is due, and look again at the next tick while anything is under way.
-
-        It ticks once more after that, so that the next command finds the timer set. A timer for
-        each command would cost as much as sending it, and could not tell a silent server from a
-        process that was too busy to read the reply.
-        """
-        self._lateness.note(id(self))
-        now = self._lateness.now()
-        if self._due <= now:
-            self._give_up(now)
-        was_quiet, self._is_quiet = self._is_quiet, not (self._waiting or self._under_way)
-        if not (was_quiet and self._is_quiet):
-            self._set_tick()
-            return
-        self._tick, self._due = None, math.inf
-
-    def _give_up(self, now: float) -> None:
-        """Fail what is due by *now*, and find out what is due next."""
-        self._due = math.inf
-        for one in itertools.chain(self._waiting, *self._under_way.values()):
-            if one.reply.done():
-                continue
-            if one.due <= now:
-                message = f"no reply within {one.timeout:.3f} s"
-                one.reply.set_exception(StoreUnavailable(message, reason="timeout"))
-            else:
-                self._due = min(self._due, one.due)
+    def _unanswered(self) -> Iterator[Waiting]:
+        """Go through the commands that wait, then those under way: some have their reply by now."""
+        return itertools.chain(self._waiting, *self._under_way.values())
 
     def _open_pipeline(self) -> None:
         """Open one more pipeline if there is room, and if those that start leave some commands."""
