@@ -68,14 +68,13 @@ class Serving:
         exchange: HttpExchange | SocketExchange
         if scope["type"] == "http":
             exchange = HttpExchange(policy, conversation, presented, deadline, send)
+            serving = self._http(exchange, scope, receive)
         else:
             exchange = SocketExchange(policy, conversation, presented, deadline, send, take=receive)
+            serving = self._socket(exchange, scope, send)
         policy.inflight.begin(exchange)
         try:
-            if isinstance(exchange, HttpExchange):
-                await self._http(exchange, scope, receive)
-            else:
-                await self._socket(exchange, scope, send)
+            await serving
         finally:
             policy.inflight.end(exchange)
 
