@@ -34,7 +34,7 @@ from jv_session_mw.changes import Rules
 from jv_session_mw.codec import Codec, JsonCodec
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.settings import Settings
-from jv_session_mw.state import state_kind
+from jv_session_mw.state.kind import state_kind
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.telemetry import Telemetry
 

@@ -7,7 +7,7 @@ from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
-from jv_session_mw.state import StateKind
+from jv_session_mw.state.kind import StateKind
 from jv_session_mw.tagging import checked_name, with_offsets
 
 S = TypeVar("S")

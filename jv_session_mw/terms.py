@@ -13,7 +13,7 @@ from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.inflight import InFlight
 from jv_session_mw.keys import encode_key
 from jv_session_mw.message_cache import MessageCache
-from jv_session_mw.state import StateKind
+from jv_session_mw.state.kind import StateKind
 from jv_session_mw.telemetry import Telemetry
 from jv_session_mw.turns import Turns
 

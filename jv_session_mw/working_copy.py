@@ -18,7 +18,7 @@ from jv_session_mw.fields import Fields, Fingerprints
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.message_log import LogEdit, MessageLog, stored_by
 from jv_session_mw.messages import Message, Messages, Source
-from jv_session_mw.state import StateKind
+from jv_session_mw.state.kind import StateKind
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
 from jv_session_mw.succession import fields_after, snapshot_from
 

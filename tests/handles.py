@@ -9,7 +9,7 @@ from jv_session_mw.backends.memory import Memory
 from jv_session_mw.changes import Changes, Rules
 from jv_session_mw.codec import JsonCodec
 from jv_session_mw.message_cache import MessageCache
-from jv_session_mw.state import state_kind
+from jv_session_mw.state.kind import state_kind
 from jv_session_mw.working_copy import WorkingCopy
 
 CODEC = JsonCodec()

@@ -17,7 +17,7 @@ from jv_session_mw.codec import JsonCodec
 from jv_session_mw.fingerprints import matches
 from jv_session_mw.message_cache import MAX_BYTES, SECONDS, MessageCache
 from jv_session_mw.messages import Source
-from jv_session_mw.state import state_kind
+from jv_session_mw.state.kind import state_kind
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.working_copy import WorkingCopy
 

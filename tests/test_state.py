@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from jv_session_mw import ConfigurationError, UnreadableConversation
-from jv_session_mw.state import state_kind
+from jv_session_mw.state.kind import state_kind
 from tests.handles import KEY, Handle, TypedHandle
 
 WHEN = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, computed_field
 
 from jv_session_mw import ConfigurationError, MemoryConversationStore, UnsupportedValue
-from jv_session_mw.state import state_kind
+from jv_session_mw.state.kind import state_kind
 from tests.handles import KEY, TypedHandle
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.made_up import made_up_by
+from jv_session_mw.state.made_up import made_up_by
 
 
 class Model(Protocol):

@@ -1,14 +1,14 @@
-"""The app's own data about a conversation: a dict, or a typed object, and its stored fields."""
+"""How one type of state is stored field by field, and which kind a type is of."""
 
 import dataclasses
 from typing import Protocol, TypeVar, cast
 
 import msgspec
 
-from jv_session_mw.converted_state import dataclass_kind, struct_kind
-from jv_session_mw.dict_state import DictKind
 from jv_session_mw.errors import ConfigurationError, UnreadableConversation, UnsupportedValue
-from jv_session_mw.pydantic_state import Model, model_kind
+from jv_session_mw.state.converted import dataclass_kind, struct_kind
+from jv_session_mw.state.dict import DictKind
+from jv_session_mw.state.pydantic import Model, model_kind
 
 S = TypeVar("S")
 

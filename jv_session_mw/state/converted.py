@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from jv_session_mw.errors import UnreadableConversation, UnsupportedValue
-from jv_session_mw.made_up import made_up_by
+from jv_session_mw.state.made_up import made_up_by
 
 S = TypeVar("S")
 
