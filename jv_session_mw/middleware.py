@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.access import SCOPE_KEY
-from jv_session_mw.arguments import require_choice, require_seconds
 from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
 from jv_session_mw.lifespan import Lifespan
-from jv_session_mw.middleware_arguments import check, follower_of, tokens_of
+from jv_session_mw.middleware_arguments import check, follower_of, keys_of, tokens_of
 from jv_session_mw.resolvers import Resolver
 from jv_session_mw.serving import Serving
 from jv_session_mw.store import ConversationStore
@@ -57,19 +56,26 @@ class ConversationMiddleware:
         track: "TrackPolicy | None" = None,
     ) -> None:
         try:
-            check(store, resolvers, owner, load, exclude)
-            require_choice("secure", secure, (True, False))  # "false" would be true
-            require_choice("commit_on_error", commit_on_error, (True, False))
+            check(
+                store=store,
+                resolvers=resolvers,
+                owner=owner,
+                secure=secure,
+                load=load,
+                exclude=exclude,
+                commit_on_error=commit_on_error,
+                checkpoint_seconds=checkpoint_seconds,
+            )
             follower = follower_of(tracker, track)
-            if checkpoint_seconds is not None:
-                require_seconds("checkpoint_seconds", checkpoint_seconds)
             self.store = store if store is not None else get_conversation_store()
-            tokens = tokens_of(self.store, secret_keys, resolvers, secure)
+            keys = keys_of(secret_keys)
+            tokens = tokens_of(keys, resolvers, self.store.rules, secure=secure)
         except ConfigurationError as error:
             # Starlette makes its middleware in the lifespan. An exception there tells uvicorn that
             # the app has no lifespan, and it goes on: this line is then all that is seen at start.
             logger.critical("the conversation middleware cannot start: %s", error)
             raise
+        self.store.telemetry.key_ids(keys[0])
         self.app = app
         self._tracker = tracker
         self._exclude = tuple(prefix.rstrip("/") for prefix in exclude)

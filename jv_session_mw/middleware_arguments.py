@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from jv_session_mw.arguments import kind_of, require_choice
+from jv_session_mw.arguments import kind_of, require_choice, require_seconds
+from jv_session_mw.changes import Rules
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.resolvers import Cookie, Header, Resolver
@@ -18,7 +19,17 @@ if TYPE_CHECKING:  # an app without a tracker does not pay for its import
     from jv_session_mw.tracking.tracker import SessionTracker
 
 
-def check(store: object, resolvers: object, owner: object, load: str, exclude: object) -> None:
+def check(
+    *,
+    store: object,
+    resolvers: object,
+    owner: object,
+    secure: object,
+    load: object,
+    exclude: object,
+    commit_on_error: object,
+    checkpoint_seconds: object,
+) -> None:
     """Refuse what cannot work; raises `ConfigurationError`."""
     if store is not None and not isinstance(store, ConversationStore):
         raise ConfigurationError(
@@ -35,6 +46,10 @@ def check(store: object, resolvers: object, owner: object, load: str, exclude: o
         raise ConfigurationError(
             f"exclude={exclude!r}: give a list of paths such as '/static', without '*'"
         )
+    require_choice("secure", secure, (True, False))  # "false" would be true
+    require_choice("commit_on_error", commit_on_error, (True, False))
+    if checkpoint_seconds is not None:
+        require_seconds("checkpoint_seconds", checkpoint_seconds)
 
 
 def follower_of(
@@ -56,18 +71,27 @@ def follower_of(
     return TrackerFollower(tracker, track or TrackPolicy())
 
 
-def tokens_of(
-    store: ConversationStore[Any],
-    secret_keys: Sequence[str] | None,
-    resolvers: Sequence[Resolver] | None,
-    secure: bool,
-) -> Tokens:
-    """Return what finds, verifies and signs the tokens; raises `ConfigurationError`."""
+def keys_of(secret_keys: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the keys of the tokens, newest first; None: those of the environment.
+
+    Raises `ConfigurationError` for what is no list of strings.
+    """
+    if secret_keys is None:
+        return Settings.from_env().secret_keys
     if isinstance(secret_keys, str):
-        secret_keys = (secret_keys,)
-    if secret_keys is not None and not _are_all(secret_keys, _is_text):
+        return (secret_keys,)
+    if not _are_all(secret_keys, _is_text):
         raise ConfigurationError("secret_keys: give a list of strings, newest first")
-    keys = Settings.from_env().secret_keys if secret_keys is None else tuple(secret_keys)
+    return tuple(secret_keys)
+
+
+def tokens_of(
+    keys: Sequence[str], resolvers: Sequence[Resolver] | None, rules: Rules, *, secure: bool
+) -> Tokens:
+    """Return what finds, verifies and signs the tokens; raises `ConfigurationError`.
+
+    No token is valid for longer than the *rules* let a conversation live.
+    """
     if resolvers is None:
         resolvers = (Header("X-Conversation-ID"), Cookie("conversation"))
     if not resolvers:
@@ -78,9 +102,8 @@ def tokens_of(
     signer = TokenSigner(
         keys,
         purpose=cookies[0] if cookies else resolvers[0].name,
-        max_age=store.rules.lifetime_ms / 1000 or None,
+        max_age=rules.lifetime_ms / 1000 or None,
     )
-    store.telemetry.key_ids(keys[0])
     return Tokens(signer, resolvers)
 
 
