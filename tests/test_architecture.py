@@ -1,6 +1,7 @@
 """The house: who imports whom, and what an import costs nobody."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -191,6 +192,15 @@ def test_an_integration_imports_public_names_and_its_framework(path: Path) -> No
 def test_every_module_says_in_a_sentence_what_it_is(path: Path) -> None:
     doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     assert len(doc.split("\n\n")[0]) > 10, module_of(path)
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if path.stem != "__init__"], ids=ids)
+def test_every_module_is_where_a_newcomer_looks_for_it(path: Path) -> None:
+    _, _, rest = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where is what")
+    places = set(re.findall("`([a-z_/]+)`", rest.partition("\n## ")[0]))
+    parts = module_of(path).split(".")
+    folders = {"/".join([*parts[:depth], ""]) for depth in range(1, len(parts))}
+    assert places & {"/".join(parts), *folders}, "CONTRIBUTING.md does not say where it belongs"
 
 
 @pytest.mark.parametrize("path", CORE, ids=ids)
