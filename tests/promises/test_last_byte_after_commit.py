@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
 
-from jv_session_mw import Conversation, ConversationMiddleware, RedisConversationStore
-from tests.promises.apps import KEYS
+from jv_session_mw import Conversation, RedisConversationStore
 from tests.promises.conftest import PATIENT_SECONDS, GetServer, Visit
+from tests.promises.raw import Exchange, around, body, start, types
 from tests.promises.serving import KINDS
 from tests.promises.wire import Wire
 from tests.servers import RedisServer
@@ -51,73 +51,46 @@ LAST_MESSAGES: dict[str, list[Message]] = {
 
 @pytest.mark.parametrize("ending", list(LAST_MESSAGES))
 async def test_the_last_message_waits_for_a_slow_commit(valkey: RedisServer, ending: str) -> None:
-    sent: list[Message] = []
-    changed = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation: Conversation = scope["state"]["conversation"]
-        start: Message = {"type": "http.response.start", "status": 200, "headers": []}
-        await send({**start, "trailers": ending == "trailers"})
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await send({**start(), "trailers": ending == "trailers"})
         wire.hold()
         conversation.state["written"] = True
-        changed.set()
         for message in LAST_MESSAGES[ending]:
             await send(message)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
 
     async with (
         Wire(valkey.port) as wire,
         RedisConversationStore(url=wire.url, deadline=PATIENT_SECONDS) as store,
     ):
-        middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-        scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        exchange = asyncio.create_task(middleware(scope, receive, send))
-        await asyncio.wait_for(changed.wait(), PATIENT_SECONDS)
+        exchange = Exchange()
+        running = asyncio.create_task(exchange.run(around(handler, store)))
         await asyncio.wait_for(wire.held.wait(), PATIENT_SECONDS)
-        before_the_commit = list(sent)
+        before_the_commit = list(exchange.sent)
         wire.release()
-        await exchange
-        assert len(sent) == len(LAST_MESSAGES[ending]) + 1
-        assert before_the_commit == sent[:-1]
+        await running
+        assert len(exchange.sent) == len(LAST_MESSAGES[ending]) + 1
+        assert before_the_commit == exchange.sent[:-1]
         assert await store.size() == 1
 
 
 async def test_the_user_message_is_stored_before_the_response_starts(valkey: RedisServer) -> None:
-    sent: list[Message] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation: Conversation = scope["state"]["conversation"]
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         conversation.messages.append({"role": "user", "content": "hello"})
         wire.hold()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body"})
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
+        await send(start())
+        await send(body())
 
     async with (
         Wire(valkey.port) as wire,
         RedisConversationStore(url=wire.url, deadline=PATIENT_SECONDS) as store,
     ):
-        middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-        scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        exchange = asyncio.create_task(middleware(scope, receive, send))
+        exchange = Exchange()
+        running = asyncio.create_task(exchange.run(around(handler, store)))
         await asyncio.wait_for(wire.held.wait(), PATIENT_SECONDS)
-        assert sent == []
+        assert exchange.sent == []
         wire.release()
-        await exchange
-        assert [message["type"] for message in sent] == [
-            "http.response.start",
-            "http.response.body",
-        ]
+        await running
+        assert types(exchange) == ["start", "body"]
 
 
 async def test_a_commit_whose_reply_was_lost_is_applied_once(valkey: RedisServer) -> None:
