@@ -206,21 +206,20 @@ async def test_a_reply_that_nobody_can_read_loses_nothing_and_counts_nothing_twi
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", '[{"id": "s"}]', '"text"', "7", "null", "[1, []]"])
-async def test_json_of_something_else_is_a_typed_error_too(gateway: Gateway, body: str) -> None:
-    tracker = supabase(gateway)
+async def test_json_of_something_else_is_a_typed_error_too(
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker, body: str
+) -> None:
     gateway.interfere = lambda _: Response(body, media_type="application/json")
     calls: list[Callable[[], Awaitable[object]]] = [
-        lambda: tracker.get("s", owner=ALICE),
-        lambda: tracker.create("s", owner=ALICE),
-        lambda: tracker.snapshot("s", owner=ALICE),
-        lambda: tracker.sweep(delete_after=1),
-        lambda: tracker.delete("s", owner=ALICE),
+        lambda: supabase_tracker.get("s", owner=ALICE),
+        lambda: supabase_tracker.create("s", owner=ALICE),
+        lambda: supabase_tracker.snapshot("s", owner=ALICE),
+        lambda: supabase_tracker.sweep(delete_after=1),
+        lambda: supabase_tracker.delete("s", owner=ALICE),
     ]
     for call in calls:
         with pytest.raises((SchemaMissing, TrackerUnavailable)):
             await call()
-    gateway.interfere = lambda _: None
-    await tracker.close()
 
 
 async def test_what_the_database_refuses_to_read_is_a_typed_error_too(

@@ -240,19 +240,37 @@ async def test_nothing_is_sent_before_the_first_call(gateway: Gateway) -> None:
     assert gateway.calls == {}
 
 
-async def test_requests_name_the_schema_and_carry_the_key_twice(gateway: Gateway) -> None:
+async def test_requests_name_the_schema_and_carry_the_key_twice(
+    gateway: Gateway, supabase_tracker: SupabaseSessionTracker
+) -> None:
     seen: list[Request] = []
 
     def watch(request: Request) -> None:
         seen.append(request)
 
     gateway.interfere = watch
-    tracker = supabase(gateway)
-    await tracker.list(owner=ALICE)
-    await tracker.close()
+    await supabase_tracker.list(owner=ALICE)
     (request,) = seen
     assert (request.method, request.url.path) == ("POST", "/rest/v1/rpc/chat_sessions_page")
     assert request.headers["content-profile"] == "public"
     assert request.headers["apikey"] == key_of("service_role")
     assert request.headers["authorization"] == f"Bearer {key_of('service_role')}"
     assert httpx.URL(str(request.url)).query == b""
+
+
+async def test_what_nobody_needs_any_more_is_forgotten(
+    database: Database, supabase_tracker: SupabaseSessionTracker
+) -> None:
+    supabase_tracker.moved("t", owner=ALICE, was="visit", was_owner=None)
+    supabase_tracker.touch("s", owner=ALICE, messages=1)
+    await supabase_tracker.flush()
+    await supabase_tracker.delete("s", owner=ALICE)
+    for days, left in ((7, 1), (9, 0)):
+        await database.execute(
+            f"update public.chat_session_batches set applied_at = now() - interval '{days} days';"
+            f"update public.chat_session_deletions set deleted_at = now() - interval '{days} days';"
+            f"update public.chat_session_moves set moved_at = now() - interval '{days} days'"
+        )
+        await supabase_tracker.sweep()
+        for table in ("chat_session_batches", "chat_session_deletions", "chat_session_moves"):
+            assert await database.fetchval(f"select count(*) from public.{table}") == left
