@@ -8,48 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 import asyncpg
 import pytest
 
-from jv_session_mw.errors import SessionError
+from jv_session_mw import ConversationStore
 from tests.gateway import Gateway
 from tests.postgres import PostgresServer
 from tests.projects import TRACKED, Database, Databases
-from tests.servers import KINDS, RedisServer, find_binary, missing
-
-
-class Servers:
-    """One running server per kind, for the whole session, started when first asked for."""
-
-    def __init__(self) -> None:
-        self._running: dict[str, RedisServer] = {}
-
-    def get(self, kind: str) -> RedisServer:
-        """Return the server of this kind, empty; skip the test when it is not installed."""
-        if kind not in self._running:
-            self._running[kind] = new_server(kind)
-        server = self._running[kind]
-        server.flush()
-        return server
-
-    def close(self) -> None:
-        for server in self._running.values():
-            server.close()
-
-
-def new_server(kind: str, *, persistent: bool = False, options: Sequence[str] = ()) -> RedisServer:
-    binary = find_binary(kind)
-    if binary is None:
-        missing(f"the server {kind}")
-    tries = 3
-    while True:
-        server = RedisServer(kind, binary, persistent=persistent, options=options)
-        tries -= 1
-        try:
-            server.start()
-        except SessionError:  # another process took the port that was free a moment ago
-            server.close()
-            if not tries:
-                raise
-        else:
-            return server
+from tests.servers import KINDS, RedisServer, Servers, new_server
+from tests.stores import STORES, opened
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +59,15 @@ def new_valkey() -> Generator[Callable[..., RedisServer]]:
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture(params=STORES)
+async def store(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncGenerator[ConversationStore]:
+    """Run the test once for each kind of store, which is empty."""
+    async with opened(request.param, servers) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

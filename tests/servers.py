@@ -170,3 +170,40 @@ class RedisServer:
     def _running(self) -> GuardedProcess:
         assert self._process is not None, f"{self!r} is not running"
         return self._process
+
+
+class Servers:
+    """One running server per kind, for the whole session, started when first asked for."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, RedisServer] = {}
+
+    def get(self, kind: str) -> RedisServer:
+        """Return the server of this kind, empty; skip the test when it is not installed."""
+        if kind not in self._running:
+            self._running[kind] = new_server(kind)
+        server = self._running[kind]
+        server.flush()
+        return server
+
+    def close(self) -> None:
+        for server in self._running.values():
+            server.close()
+
+
+def new_server(kind: str, *, persistent: bool = False, options: Sequence[str] = ()) -> RedisServer:
+    binary = find_binary(kind)
+    if binary is None:
+        missing(f"the server {kind}")
+    tries = 3
+    while True:
+        server = RedisServer(kind, binary, persistent=persistent, options=options)
+        tries -= 1
+        try:
+            server.start()
+        except SessionError:  # another process took the port that was free a moment ago
+            server.close()
+            if not tries:
+                raise
+        else:
+            return server

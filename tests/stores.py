@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from jv_session_mw import ConversationStore, MemoryConversationStore, RedisConversationStore
-from tests.conftest import Servers
-from tests.servers import KINDS
+from tests.servers import KINDS, Servers
 
 STORES = ("memory", *KINDS)
 TTL_SECONDS = 600

@@ -7,14 +7,13 @@ import pytest
 
 from jv_session_mw import (
     ConversationNotLoaded,
+    ConversationStore,
     MemoryConversationStore,
     RedisConversationStore,
     StoreUnavailable,
     UnsupportedValue,
 )
-from tests.conftest import Servers
 from tests.servers import RedisServer
-from tests.stores import STORES, opened
 
 
 async def test_a_second_load_of_another_task_keeps_what_the_first_one_changed(
@@ -33,22 +32,20 @@ async def test_a_second_load_of_another_task_keeps_what_the_first_one_changed(
         assert await store.get("id") == {"a": 1, "changed": True}
 
 
-@pytest.mark.parametrize("kind", STORES)
-async def test_what_was_saved_beside_a_reload_stays_saved(kind: str, servers: Servers) -> None:
-    async with opened(kind, servers) as store:
-        await store.set("id", {"messages": [{"n": 1}]})
-        async with store.open("id") as conversation:
+async def test_what_was_saved_beside_a_reload_stays_saved(store: ConversationStore) -> None:
+    await store.set("id", {"messages": [{"n": 1}]})
+    async with store.open("id") as conversation:
 
-            async def look_anew() -> None:
-                await conversation.reload()
-                assert {"n": 1} in list(conversation.messages)
+        async def look_anew() -> None:
+            await conversation.reload()
+            assert {"n": 1} in list(conversation.messages)
 
-            conversation.messages.append({"n": 2})
-            await asyncio.gather(look_anew(), conversation.save())
-            stored = await store.get("id")
-            assert stored is not None
-            assert list(conversation.messages) == stored["messages"]
-        assert await store.get("id") == stored
+        conversation.messages.append({"n": 2})
+        await asyncio.gather(look_anew(), conversation.save())
+        stored = await store.get("id")
+        assert stored is not None
+        assert list(conversation.messages) == stored["messages"]
+    assert await store.get("id") == stored
 
 
 async def test_older_messages_come_once_however_many_tasks_ask(valkey: RedisServer) -> None:

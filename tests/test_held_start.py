@@ -11,9 +11,9 @@ from jv_session_mw import (
     ConversationStore,
 )
 from jv_session_mw.ids import TokenSigner
-from tests.conftest import Servers
 from tests.promises.apps import KEYS
 from tests.promises.raw import Exchange, around, body, start, stored, types
+from tests.servers import Servers
 from tests.stores import opened
 
 TOKEN = TokenSigner(KEYS, purpose="conversation").sign("id")

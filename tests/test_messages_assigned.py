@@ -8,9 +8,7 @@ import pytest
 from jv_session_mw import ConversationStore, Message
 from jv_session_mw.changes import Changes
 from jv_session_mw.messages import Messages
-from tests.conftest import Servers
 from tests.handles import Handle, loaded, say
-from tests.stores import STORES, opened
 
 QUESTION, ANSWER, NEW = say("question"), say("answer"), say("new")
 OLD = [QUESTION, ANSWER]
@@ -123,17 +121,15 @@ def test_what_nobody_has_looked_at_is_not_mistaken_for_what_comes_in_its_place()
     assert handle.stored() == [say("a"), say("b")]
 
 
-@pytest.mark.parametrize("kind", STORES)
 async def test_two_requests_that_assign_the_old_and_a_new_one_append_each(
-    kind: str, servers: Servers
+    store: ConversationStore,
 ) -> None:
-    async with opened(kind, servers) as store:
-        await store.set("id", {"messages": [say(number) for number in range(60)]})
-        await assign_in_two_turns(store)
-        async with store.open("id") as conversation:
-            assert conversation.messages.total == 52
-            contents = [message["content"] for message in conversation.messages]
-            assert contents[-4:] == [58, 59, "one", "other"]
+    await store.set("id", {"messages": [say(number) for number in range(60)]})
+    await assign_in_two_turns(store)
+    async with store.open("id") as conversation:
+        assert conversation.messages.total == 52
+        contents = [message["content"] for message in conversation.messages]
+        assert contents[-4:] == [58, 59, "one", "other"]
 
 
 async def assign_in_two_turns(store: ConversationStore) -> None:

@@ -14,9 +14,9 @@ from jv_session_mw import (
     ConversationStore,
     get_conversation,
 )
-from tests.conftest import Servers
 from tests.promises.apps import KEYS
 from tests.promises.raw import Exchange, around, body, start, stored, types
+from tests.servers import Servers
 from tests.stores import opened
 
 

@@ -1,7 +1,7 @@
 """What moves to a new id is all of it, whoever else is at it and whatever the store does."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 import pytest
@@ -20,12 +20,11 @@ from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import StoreUnavailable
 from jv_session_mw.ids import TokenSigner
 from jv_session_mw.rotation import move
-from tests.conftest import Servers
 from tests.promises.apps import KEYS
 from tests.promises.raw import Exchange, around, body, start
 from tests.promises.wire import Wire
 from tests.servers import RedisServer
-from tests.stores import PATIENCE, STORES, opened
+from tests.stores import PATIENCE
 
 SIGNER = TokenSigner(KEYS, purpose="conversation")
 MESSAGES: list[object] = [{"n": number} for number in range(60)]
@@ -34,13 +33,11 @@ WHOLE: dict[str, object] = {"a": 1, "b": 2, "messages": MESSAGES}
 Meddle: TypeAlias = Callable[[], Awaitable[object]]
 
 
-@pytest.fixture(params=STORES)
-async def store(
-    request: pytest.FixtureRequest, servers: Servers
-) -> AsyncGenerator[ConversationStore]:
-    async with opened(request.param, servers) as store:
-        await store.set("old", WHOLE)
-        yield store
+@pytest.fixture
+async def store(store: ConversationStore) -> ConversationStore:
+    """A store of each kind that has the conversation to be moved."""
+    await store.set("old", WHOLE)
+    return store
 
 
 class Meddled(Channel, frozen=True):

@@ -1,7 +1,6 @@
 """The one door to state: conversations opened outside of a request."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -15,17 +14,8 @@ from jv_session_mw import (
     UnsupportedValue,
 )
 from tests.backends.harness import Bytes
-from tests.conftest import Servers
-from tests.stores import STORES, opened, save
-
-
-@pytest.fixture(params=STORES)
-async def store(
-    request: pytest.FixtureRequest, servers: Servers
-) -> AsyncGenerator[ConversationStore]:
-    """An empty store of each kind."""
-    async with opened(request.param, servers) as store:
-        yield store
+from tests.servers import Servers
+from tests.stores import save
 
 
 async def test_what_a_block_changes_is_there_in_the_next(store: ConversationStore) -> None:

@@ -1,6 +1,5 @@
 """The life of a stored conversation: its owner and its times, rotation, deletion."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,18 +9,8 @@ from jv_session_mw import (
     ConversationStore,
     RedisConversationStore,
 )
-from tests.conftest import Servers
 from tests.servers import RedisServer
-from tests.stores import STORES, TTL_SECONDS, opened, save
-
-
-@pytest.fixture(params=STORES)
-async def store(
-    request: pytest.FixtureRequest, servers: Servers
-) -> AsyncGenerator[ConversationStore]:
-    """An empty store of each kind."""
-    async with opened(request.param, servers) as store:
-        yield store
+from tests.stores import TTL_SECONDS, save
 
 
 async def test_a_conversation_that_was_deleted_under_a_block_stays_deleted(

@@ -1,7 +1,6 @@
 """The store as a keeper of plain dicts under plain ids: get, set, has, delete and the rest."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,9 +19,7 @@ from jv_session_mw import (
 )
 from jv_session_mw.cli.server import free_port
 from tests.backends.harness import Bytes
-from tests.conftest import Servers
 from tests.servers import RedisServer
-from tests.stores import STORES, opened
 
 VALUE: dict[str, Any] = {
     "topic": "trip",
@@ -31,15 +28,6 @@ VALUE: dict[str, Any] = {
     "nested": {"a": [1, None, True, "ü"]},
     "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}],
 }
-
-
-@pytest.fixture(params=STORES)
-async def store(
-    request: pytest.FixtureRequest, servers: Servers
-) -> AsyncGenerator[ConversationStore]:
-    """An empty store of each kind."""
-    async with opened(request.param, servers) as store:
-        yield store
 
 
 async def test_what_is_set_is_got(store: ConversationStore) -> None:

@@ -9,9 +9,8 @@ from jv_session_mw.changes import Rules
 from tests.backends.harness import TTL_MS, Bytes, Subject
 from tests.backends.outage import Process
 from tests.backends.parted import Parted
-from tests.conftest import Servers
 from tests.faults.proxy import Proxy
-from tests.servers import KINDS, RedisServer
+from tests.servers import KINDS, RedisServer, Servers
 
 
 @pytest.fixture(params=("memory", "fallback", *KINDS))

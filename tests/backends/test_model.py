@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 from tests.backends.harness import TIMEOUT, Subject, commit_id
-from tests.conftest import Servers
+from tests.servers import Servers
 
 T = TypeVar("T")
 

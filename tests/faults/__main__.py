@@ -12,10 +12,9 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 from jv_session_mw.backends.redis.batching import PIPELINES
-from tests.conftest import new_server
 from tests.faults import endings, memory, scenarios, timing
 from tests.faults.scenarios import Verdict
-from tests.servers import RedisServer
+from tests.servers import RedisServer, new_server
 
 
 class Finding(NamedTuple):

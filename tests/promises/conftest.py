@@ -6,13 +6,12 @@ import pytest
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 
 from jv_session_mw import ConversationStore, RedisConversationStore
-from tests.conftest import Servers
 from tests.promises.apps import KEYS
 from tests.promises.clients import Visitor, Way
 from tests.promises.database import Database
 from tests.promises.recording import Recorder
 from tests.promises.serving import WebServer
-from tests.servers import RedisServer
+from tests.servers import RedisServer, Servers
 
 GetServer = Callable[..., WebServer]
 StartServer = Callable[..., WebServer]

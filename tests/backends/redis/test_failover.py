@@ -28,8 +28,7 @@ from tests.backends.harness import (
     until_it_works,
     values,
 )
-from tests.conftest import new_server
-from tests.servers import RedisServer
+from tests.servers import RedisServer, new_server
 from tests.topologies import SERVICE, Cluster, Sentinels
 
 COUNT = 30
