@@ -4,23 +4,18 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from jv_session_mw.errors import UnsupportedValue
+from jv_session_mw.tracking.keys import Key
 from jv_session_mw.tracking.snapshot import SessionSnapshot
-
-Key: TypeAlias = tuple[str, str]
-"""Owner and id. An empty owner means nobody: a primary key takes no null."""
+from jv_session_mw.tracking.texts import cleaned, title_of
 
 Item: TypeAlias = dict[str, Any]
 """One activity as it is sent: JSON, with ages in place of times."""
 
-LONGEST_TITLE = 80
-LONGEST_KEY = 1_000  # bytes of an owner and an id together: what an index entry can hold
-NOBODY = ""
 DELETED = "deleted"
 
 
 class Details(Struct):
-    """The part of an activity that most turns do not have; `was` is the key before a move."""
+    """The part of an activity that most turns do not have; `was` are the keys before its moves."""
 
     title: str | None = None
     kind: str | None = None
@@ -120,42 +115,3 @@ class Activity(Struct):
         if details.was:
             item["was"] = details.was
         return item
-
-
-def key_of(id: object, owner: object) -> Key:
-    """Return the key; raises `UnsupportedValue` for what cannot be one."""
-    if not isinstance(id, str) or not id:
-        raise UnsupportedValue("the session's id", "give a string that is not empty")
-    if owner is not None and (not isinstance(owner, str) or not owner):
-        raise UnsupportedValue("the owner", "give a string that is not empty, or None for nobody")
-    key, size = (owner or NOBODY, id), 0
-    for part in key:
-        size += len(part)
-        if "\0" in part or not part.isascii():
-            size += len(require_text("the session's key", part).encode()) - len(part)
-    if size > LONGEST_KEY:
-        raise UnsupportedValue("the session's key", f"it has more than {LONGEST_KEY} bytes")
-    return key
-
-
-def require_text(field: str, text: object) -> str:
-    """Return *text*; raises `UnsupportedValue` for what PostgreSQL cannot keep as text."""
-    if not isinstance(text, str):
-        raise UnsupportedValue(field, "give a string")
-    if cleaned(text) != text:
-        raise UnsupportedValue(field, "it has a NUL character or a lone surrogate")
-    return text
-
-
-def cleaned(text: str) -> str:
-    """Return *text* with a replacement character for what PostgreSQL cannot keep."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
-
-
-def title_of(text: str) -> str:
-    """Return the title that a listing shows for a first message: its words in one short line."""
-    words = cleaned(text[: 4 * LONGEST_TITLE]).split()
-    line = " ".join(words)
-    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1].rstrip() + "…"

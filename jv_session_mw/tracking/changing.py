@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from jv_session_mw.tracking.activity import Key
+from jv_session_mw.tracking.keys import Key
 from jv_session_mw.tracking.ledger import Fields
 from jv_session_mw.tracking.session import ChatSession, SessionStatus
 

@@ -5,11 +5,13 @@ from typing import Any, cast
 
 from jv_session_mw.arguments import A_CENTURY
 from jv_session_mw.errors import UnsupportedValue
-from jv_session_mw.tracking.activity import Details, key_of, require_text
+from jv_session_mw.tracking.activity import Details
 from jv_session_mw.tracking.cursor import place_of
+from jv_session_mw.tracking.keys import key_of
 from jv_session_mw.tracking.ledger import Fields, Query
 from jv_session_mw.tracking.session import SessionStatus
 from jv_session_mw.tracking.snapshot import SessionSnapshot
+from jv_session_mw.tracking.texts import require_text
 
 LONGEST_TEXT = 1_000
 MOST_NAMES = 64

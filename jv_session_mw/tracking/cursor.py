@@ -5,8 +5,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 
 from jv_session_mw.errors import UnsupportedValue
-from jv_session_mw.tracking.activity import require_text
 from jv_session_mw.tracking.session import ChatSession
+from jv_session_mw.tracking.texts import require_text
 
 UNREADABLE = (
     ValueError, TypeError, LookupError, OverflowError, AttributeError, RecursionError,

@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 from jv_session_mw.changes import Changes
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.follower import Committed
-from jv_session_mw.tracking.activity import LONGEST_TITLE
 from jv_session_mw.tracking.snapshot import snapshot_of
+from jv_session_mw.tracking.texts import LONGEST_TITLE
 from jv_session_mw.tracking.tracker import SessionTracker
 
 ENDS: dict[str, Literal["archived", "deleted"]] = {"archive": "archived", "delete": "deleted"}

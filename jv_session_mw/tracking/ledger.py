@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from jv_session_mw.errors import TrackingError
-from jv_session_mw.tracking.activity import Item, Key
+from jv_session_mw.tracking.activity import Item
+from jv_session_mw.tracking.keys import Key
 from jv_session_mw.tracking.session import ChatSession, SessionStatus, Swept, Transition
 
 

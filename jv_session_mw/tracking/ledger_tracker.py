@@ -7,7 +7,6 @@ from jv_session_mw.errors import (
     SessionNotFound,
     UnsupportedValue,
 )
-from jv_session_mw.tracking.activity import NOBODY, Key, key_of
 from jv_session_mw.tracking.checks import (
     checked_counters,
     checked_fields,
@@ -16,6 +15,7 @@ from jv_session_mw.tracking.checks import (
     query_of,
 )
 from jv_session_mw.tracking.cursor import cursor_after
+from jv_session_mw.tracking.keys import NOBODY, Key, key_of
 from jv_session_mw.tracking.ledger import Answer
 from jv_session_mw.tracking.noting import NotingTracker
 from jv_session_mw.tracking.session import (

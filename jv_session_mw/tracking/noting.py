@@ -9,8 +9,9 @@ from opentelemetry.trace import TracerProvider
 
 from jv_session_mw.errors import UnsupportedValue
 from jv_session_mw.termination import hear_of_termination
-from jv_session_mw.tracking.activity import Activity, Details, Item, key_of
+from jv_session_mw.tracking.activity import Activity, Details, Item
 from jv_session_mw.tracking.checks import checked_end, checked_messages, details_of
+from jv_session_mw.tracking.keys import key_of
 from jv_session_mw.tracking.ledger import Ledger
 from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.telemetry import BATCH_REFUSED, BATCH_SIZE, TrackerTelemetry

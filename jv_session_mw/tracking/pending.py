@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from jv_session_mw.tracking.activity import Activity, Key
+from jv_session_mw.tracking.activity import Activity
+from jv_session_mw.tracking.keys import Key
 
 MOST_SNAPSHOT_BYTES = 32 * 2**20
 MOST_BATCH_BYTES = 2**20

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from jv_session_mw.backoff import Backoff
 from jv_session_mw.errors import TrackerUnavailable, TrackingError, UnsupportedValue
-from jv_session_mw.tracking.activity import Activity, Item, Key
+from jv_session_mw.tracking.activity import Activity, Item
+from jv_session_mw.tracking.keys import Key
 from jv_session_mw.tracking.ledger import BadItems
 from jv_session_mw.tracking.pending import Batch, Pending, Wanted
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from jv_session_mw.errors import TrackerUnavailable
-from jv_session_mw.tracking.activity import Details, Key
+from jv_session_mw.tracking.activity import Details
+from jv_session_mw.tracking.keys import Key
 from jv_session_mw.tracking.pending import MOST_SNAPSHOT_BYTES
 from jv_session_mw.tracking.snapshot import SessionSnapshot
 from jv_session_mw.tracking.write_behind import WriteBehind

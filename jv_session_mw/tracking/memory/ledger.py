@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jv_session_mw.tracking.activity import NOBODY, Item, Key
+from jv_session_mw.tracking.activity import Item
 from jv_session_mw.tracking.changing import changed, joined, new_session, summed
+from jv_session_mw.tracking.keys import NOBODY, Key
 from jv_session_mw.tracking.ledger import Answer, Fields, Query
 from jv_session_mw.tracking.session import (
     ENDED,

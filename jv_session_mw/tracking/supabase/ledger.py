@@ -13,7 +13,8 @@ from postgrest import APIError, APIResponse
 from supabase import AsyncClient, AsyncClientOptions
 
 from jv_session_mw.errors import UnsupportedValue
-from jv_session_mw.tracking.activity import NOBODY, Item, Key
+from jv_session_mw.tracking.activity import Item
+from jv_session_mw.tracking.keys import NOBODY, Key
 from jv_session_mw.tracking.ledger import Answer, BadItems, Fields, Query
 from jv_session_mw.tracking.session import ChatSession, Swept, Transition
 from jv_session_mw.tracking.supabase.failures import failure_of, misread
