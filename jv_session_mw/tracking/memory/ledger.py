@@ -128,11 +128,7 @@ class MemoryLedger:
         paused = self._idle({SessionStatus.ACTIVE}, pause_after)
         for session in paused:
             self._put(_key(session), replace(session, status=SessionStatus.PAUSED))
-        over = [] if delete_after is None else [
-            session
-            for session in self._sessions.values()
-            if session.ended_at and now - session.ended_at > timedelta(seconds=delete_after)
-        ]  # fmt: skip
+        over = self._over(delete_after, now)
         for session in over:
             await self.delete(_key(session))
         return Swept(len(paused), len(archived), len(over))
@@ -227,6 +223,17 @@ class MemoryLedger:
             session
             for session in self._sessions.values()
             if session.status in status and session.last_activity_at < before
+        ]
+
+    def _over(self, seconds: float | None, now: datetime) -> list[ChatSession]:
+        """Return what had ended by *seconds* before *now*: what ends now is left for later."""
+        if seconds is None:
+            return []
+        before = now - timedelta(seconds=seconds)
+        return [
+            session
+            for session in self._sessions.values()
+            if session.ended_at and session.ended_at < before
         ]
 
     def _put(self, key: Key, session: ChatSession) -> Answer:
