@@ -10,7 +10,7 @@ from jv_session_mw.errors import SessionError, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, all_match, fill_in, fingerprint_of
 from jv_session_mw.message_cache import MessageCache
 from jv_session_mw.messages import Message, Messages, Source
-from jv_session_mw.rewriting import Rewriting, standing
+from jv_session_mw.rewriting import Rewriting, common_start
 from jv_session_mw.stretch import Stretch
 
 # Reads messages without marking them as looked at: past the `__getitem__` of `Messages`.
@@ -175,7 +175,7 @@ class MessageLog:
         `messages = [*messages, new]` is an append: of two such turns, none stores the old ones
         again after those of the other.
         """
-        first, count = standing(messages, self._values, self._fingerprints)
+        first, count = common_start(messages, self._values, self._fingerprints)
         if not count:
             changes.cleared = self._end
             return self._rewriting(changes, len(self._values)), messages

@@ -119,10 +119,10 @@ class Rewriting:
         return stored if data == stored else data
 
 
-def standing(
+def common_start(
     messages: list[Message], values: list[Message], fingerprints: list[Fingerprint | None]
 ) -> tuple[int, int]:
-    """Return from where on *values* stand at the beginning of *messages*, and how many do.
+    """Return from where on *values* are what *messages* begin with, and how many of them are.
 
     They are the same ones, or equal to them.
     """
