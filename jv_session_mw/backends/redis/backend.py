@@ -1,4 +1,4 @@
-"""Redis as a `Backend`: each operation is one script call and one round trip."""
+"""Redis as a `Backend`: what is done to a conversation is one script call, and one round trip."""
 
 import asyncio
 import itertools
