@@ -1,13 +1,7 @@
 """The conversation of every request: loaded from Redis, saved when it changed, traced."""
 
 from jv_session_mw.access import get_conversation
-from jv_session_mw.build import (
-    MemoryConversationStore,
-    RedisConversationStore,
-    create_conversation_store,
-    get_conversation_store,
-    reset_conversation_store,
-)
+from jv_session_mw.build import MemoryConversationStore, RedisConversationStore
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.errors import (
     ConfigurationError,
@@ -27,6 +21,11 @@ from jv_session_mw.errors import (
 from jv_session_mw.health import StoreHealth
 from jv_session_mw.messages import Message, Messages
 from jv_session_mw.middleware import ConversationMiddleware
+from jv_session_mw.process_store import (
+    create_conversation_store,
+    get_conversation_store,
+    reset_conversation_store,
+)
 from jv_session_mw.reply import Reply
 from jv_session_mw.resolvers import Cookie, Header
 from jv_session_mw.store import ConversationStore

@@ -1,4 +1,4 @@
-"""The composition root: arguments or environment -> a store, checked at start."""
+"""The composition root: arguments -> a store, checked at start."""
 
 from typing import Any, Generic, Literal, cast
 
@@ -33,14 +33,11 @@ from jv_session_mw.backends.redis.topology import (
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import Codec, JsonCodec
 from jv_session_mw.errors import ConfigurationError
-from jv_session_mw.settings import Settings
 from jv_session_mw.state.kind import state_kind
 from jv_session_mw.store import ConversationStore
 from jv_session_mw.telemetry import Telemetry
 
 S = TypeVar("S", default=dict[str, Any])
-
-PARTS = frozenset({"host", "port", "db", "username", "password", "tls"})
 
 # After half of the deadline a command is sent again over another connection. At the deadline the
 # request gives up. The connection is given twice that: this process may have been too busy to read.
@@ -176,55 +173,6 @@ class MemoryConversationStore(ConversationStore[S], Generic[S]):
             deadline=1.0,
             messages_key=messages_key,
         )
-
-
-def create_conversation_store(**options: Any) -> ConversationStore:
-    """Return a new `RedisConversationStore` from the environment; *options* win over that.
-
-    Raises `ConfigurationError`, also when `REDIS_URL` would win over an option.
-    """
-    settings = Settings.from_env()
-    from_environment: dict[str, Any] = {
-        "url": settings.url,
-        "host": settings.host,
-        "port": settings.port,
-        "db": settings.db,
-        "password": settings.password,
-        "ttl_seconds": settings.ttl_seconds,
-    }
-    if "client" in options:
-        del from_environment["url"]
-    if settings.url and "url" not in options and PARTS & options.keys():
-        raise ConfigurationError(
-            f"REDIS_URL is set and would win over {', '.join(sorted(PARTS & options.keys()))}: "
-            "pass url= instead, or unset it"
-        )
-    store: ConversationStore = RedisConversationStore(**(from_environment | options))
-    if settings.secret_keys:
-        store.telemetry.key_ids(settings.secret_keys[0])
-    return store
-
-
-_process_store: ConversationStore | None = None
-
-
-def get_conversation_store() -> ConversationStore:
-    """Return the process's store, made from the environment on first use.
-
-    Raises `ConfigurationError` when the environment cannot work.
-    """
-    global _process_store  # noqa: PLW0603
-    if _process_store is None:
-        _process_store = create_conversation_store()
-    return _process_store
-
-
-async def reset_conversation_store() -> None:
-    """Close the process's store; the next `get_conversation_store()` makes a new one."""
-    global _process_store
-    store, _process_store = _process_store, None
-    if store is not None:
-        await store.close()
 
 
 def _connect(url: str | None, client: Client | None, parts: Address, ours: Options) -> Connect:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jv_session_mw.access import SCOPE_KEY
-from jv_session_mw.build import get_conversation_store
 from jv_session_mw.errors import ConfigurationError
 from jv_session_mw.exchange import Policy
 from jv_session_mw.lifespan import Lifespan
 from jv_session_mw.middleware_arguments import check, follower_of, keys_of, tokens_of
+from jv_session_mw.process_store import get_conversation_store
 from jv_session_mw.resolvers import Resolver
 from jv_session_mw.serving import Serving
 from jv_session_mw.store import ConversationStore

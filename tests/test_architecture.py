@@ -58,7 +58,7 @@ FLOORS: list[set[str]] = [
         "conversation",
     },
     {"store"},
-    {"build", "resolvers", "tokens", "access"},
+    {"build", "process_store", "resolvers", "tokens", "access"},
     {
         "responses",
         "refusals",

@@ -11,9 +11,9 @@ from jv_session_mw import codec, ids
 from jv_session_mw.backends.redis.address import read_parts, read_url
 from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.topology import Connect, connect_to, connection_options
-from jv_session_mw.build import create_conversation_store
 from jv_session_mw.cli.findings import Finding, report
 from jv_session_mw.errors import StoreError, StoreUnavailable
+from jv_session_mw.process_store import create_conversation_store
 from jv_session_mw.settings import SECRET_KEYS, Settings
 from jv_session_mw.version import __version__
 
