@@ -115,18 +115,9 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         redis = RedisBackend(
             _connect(url, client, parts, ours), rules, prefix=key_prefix, delivery=delivery
         )
-        backend: Backend
-        if fallback is None:
-            backend = GuardedBackend(redis, consequence="requests are answered with 503")
-        else:
-            backend = FallbackBackend(
-                GuardedBackend(redis, consequence="memory serves"),
-                rules,
-                window=window,
-                replay_within=deadline if recovery == "replay" else None,
-            )
+        replay_within = deadline if recovery == "replay" else None
         super().__init__(
-            backend=backend,
+            backend=_guarded(redis, rules, fallback, window=window, replay_within=replay_within),
             telemetry=Telemetry("redis", tracer_provider, meter_provider),
             codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),
@@ -181,6 +172,21 @@ def _connect(url: str | None, client: Client | None, parts: Address, ours: Optio
     if url is not None:
         raise ConfigurationError("url and client both say where the server is: give one of them")
     return connect_like(client, ours)
+
+
+def _guarded(
+    redis: Backend,
+    rules: Rules,
+    fallback: str | None,
+    *,
+    window: int,
+    replay_within: float | None,
+) -> Backend:
+    """Return *redis* behind what finds out that it is away, and what serves meanwhile, if any."""
+    if fallback is None:
+        return GuardedBackend(redis, consequence="requests are answered with 503")
+    guarded = GuardedBackend(redis, consequence="memory serves")
+    return FallbackBackend(guarded, rules, window=window, replay_within=replay_within)
 
 
 def _rules(
