@@ -89,15 +89,23 @@ def _read(url: str) -> Address:
     service, database = _path(parts, kind)
     login = f"{user}@" if user else ""
     options = dict(parse_url(f"{base}://{login}host/{database}?{parts.query}"))
-    for_sentinels = {
-        option.removeprefix(OF_SENTINELS): options.pop(option)
-        for option in list(options)
-        if option.startswith(OF_SENTINELS)
-    }
     del options["host"]
+    for_servers, for_sentinels = _split(options)
     return Address(
-        kind=kind, nodes=nodes, service=service, options=options, sentinel_options=for_sentinels
+        kind=kind, nodes=nodes, service=service, options=for_servers, sentinel_options=for_sentinels
     )
+
+
+def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options for the servers, and those for the sentinels under their own names."""
+    servers: dict[str, Any] = {}
+    sentinels: dict[str, Any] = {}
+    for name, value in options.items():
+        if name.startswith(OF_SENTINELS):
+            sentinels[name.removeprefix(OF_SENTINELS)] = value
+        else:
+            servers[name] = value
+    return servers, sentinels
 
 
 def _node(place: str, kind: Kind) -> Node:
