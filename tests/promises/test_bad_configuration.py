@@ -51,60 +51,69 @@ async def asynchronous(scope: Scope) -> str:
     raise AssertionError
 
 
-BAD_ARGUMENTS: list[tuple[str, object]] = [
-    ("url", "http://localhost"),
-    ("url", "localhost:6379"),
-    ("url", "redis://"),
-    ("url", "redis://localhost:port"),
-    ("url", "redis://localhost:0"),
-    ("url", "redis://localhost:99999"),
-    ("url", "redis://localhost/zero"),
-    ("url", "unix://"),
-    ("url", "nonsense"),
-    ("port", 0),
-    ("port", 70_000),
-    ("port", "6379"),
-    ("db", -1),
-    ("tls", "false"),
-    ("ttl_seconds", 0),
-    ("ttl_seconds", -1),
-    ("ttl_seconds", math.nan),
-    ("ttl_seconds", math.inf),
-    ("ttl_seconds", "3600"),
-    ("ttl_seconds", None),
-    ("ttl_seconds", True),
-    ("max_lifetime_seconds", 0),
-    ("max_lifetime_seconds", -5),
-    ("window", 0),
-    ("window", 1.5),
-    ("max_messages", 0),
-    ("on_conflict", "panic"),
-    ("fallback", "disk"),
-    ("recovery", "hope"),
-    ("connect_timeout", 0),
-    ("deadline", -1),
-    ("deadline", math.nan),
-    ("key_prefix", None),
-    ("codec", "json"),
-    ("codec", JsonCodec),
-    ("client", "redis://localhost"),
-    ("client", redis.Redis()),
-    ("state_type", int),
-    ("state_type", NeedsAnArgument),
-    ("state_type", NeedsOneToo),
-]
+NO_SECONDS: list[object] = [0, -1, math.nan, math.inf, -math.inf, "60", True]
+NO_COUNT: list[object] = [0, -1, 1.5, "5", True, math.nan]
+ENDLESS = 1e300  # more milliseconds than a server can count
+EITHER: dict[str, list[object]] = {
+    "ttl_seconds": [*NO_SECONDS, None, ENDLESS],
+    "max_lifetime_seconds": [*NO_SECONDS, ENDLESS],
+    "max_messages": NO_COUNT,
+    "window": [*NO_COUNT, None],
+    "on_conflict": ["last", "", None, True],
+    "state_type": [int, list, dict[str, Any], NeedsAnArgument, NeedsOneToo],
+    "codec": ["json", JsonCodec],
+}
+REDIS: dict[str, list[object]] = {
+    **EITHER,
+    "url": [
+        "", "nonsense", "host:6379", "http://host", "redis://", "redis://host:port",
+        "redis://host:0", "redis://host:99999", "redis://host/zero", "unix://",
+    ],
+    "port": [0, -1, 65_536, "6379", 1.5, True],
+    "db": [-1, "0", 1.5, True],
+    "tls": ["false"],
+    "client": ["redis://localhost", redis.Redis()],
+    "key_prefix": [None],
+    "connect_timeout": [*NO_SECONDS, None],
+    "deadline": [*NO_SECONDS, None],
+    "fallback": ["redis", "", True, "none"],
+    "recovery": ["never", "", None],
+}  # fmt: skip
+MEMORY: dict[str, list[object]] = {
+    **EITHER,
+    "max_entries": [*NO_COUNT, None],
+    "max_bytes": [*NO_COUNT, None],
+}
+STORES = {RedisConversationStore: REDIS, MemoryConversationStore: MEMORY}
 
 
-@pytest.mark.parametrize(("name", "value"), BAD_ARGUMENTS)
-def test_a_bad_argument_of_the_store_is_named(name: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (kind, name, value)
+        for kind, table in STORES.items()
+        for name, values in table.items()
+        for value in values
+    ],
+)
+def test_a_bad_argument_of_a_store_is_named(
+    kind: Callable[..., object], name: str, value: object
+) -> None:
     with pytest.raises(ConfigurationError, match=rf"\b{name}=") as error:
-        RedisConversationStore(**{name: value})  # type: ignore[arg-type]  # that is the point
+        kind(**{name: value})
+    assert isinstance(error.value, ValueError)
     shown = f"{name}={value!r}"
     message = str(error.value).removeprefix(shown if shown in str(error.value) else f"{name}=")
     assert len(message) > 10  # it says what to give instead
 
 
+def test_who_wants_no_end_is_told_how_long_is_possible() -> None:
+    with pytest.raises(ConfigurationError, match=r"ttl_seconds=99999999999: .* a century at most"):
+        RedisConversationStore(ttl_seconds=99_999_999_999)
+
+
 BAD_VARIABLES = [
+    ("REDIS_URL", "localhost"),
     ("REDIS_URL", "http://localhost"),
     ("REDIS_URL", "redis://localhost:port"),
     ("REDIS_PORT", "many"),
@@ -200,6 +209,8 @@ def test_a_name_that_cannot_be_sent_is_refused(
         ("load", "sometimes"),
         ("load", None),
         ("resolvers", ()),
+        ("secret_keys", {"of", "no", "order"}),
+        ("secret_keys", 5),
         ("resolvers", ["X-Chat"]),
         ("resolvers", [Header]),
         ("resolvers", Header("X-Chat")),
@@ -211,12 +222,16 @@ def test_a_name_that_cannot_be_sent_is_refused(
         ("owner", "ada"),
         ("owner", asynchronous),
         ("tracker", MemorySessionTracker),
+        ("track", {"snapshot": True}),
     ],
 )
 def test_a_bad_argument_of_the_middleware_is_named(argument: str, value: object) -> None:
     options: dict[str, Any] = {
-        "store": MemoryConversationStore(), "secret_keys": KEYS, argument: value,
-    }  # fmt: skip
+        "store": MemoryConversationStore(),
+        "secret_keys": KEYS,
+        "tracker": MemorySessionTracker(),
+        argument: value,
+    }
     with pytest.raises(ConfigurationError, match=argument):
         ConversationMiddleware(chat(), **options)
 
