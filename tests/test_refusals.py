@@ -1,144 +1,87 @@
-"""What the middleware answers in place of the app, and what a refused handshake leaves behind."""
+"""What the middleware answers in place of the app."""
 
 import pytest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Send
 
-from jv_session_mw import (
-    ConversationMiddleware,
-    MemoryConversationStore,
-    RedisConversationStore,
-    get_conversation,
-)
+from jv_session_mw import Conversation, MemoryConversationStore, RedisConversationStore
 from jv_session_mw.ids import TokenSigner
 from tests.promises.apps import KEYS
+from tests.promises.conftest import PATIENT_SECONDS
+from tests.promises.raw import Exchange, around, body, start
 from tests.servers import RedisServer
 
-PATIENT_SECONDS = 5.0
+SIGNER = TokenSigner(KEYS, purpose="conversation")
 
 
-async def said_by(middleware: ConversationMiddleware, scope: Scope) -> list[Message]:
-    said: list[Message] = []
+def asking() -> Exchange:
+    """Return a request with the token of the conversation `id`."""
+    return Exchange("POST", headers={"X-Conversation-ID": SIGNER.sign("id")})
 
-    async def receive() -> Message:
-        return {"type": "websocket.connect" if scope["type"] == "websocket" else "http.request"}
 
-    async def send(message: Message) -> None:
-        said.append(message)
-
-    await middleware(scope, receive, send)
-    return said
+def id_in(exchange: Exchange) -> str:
+    """Return the id whose token the answer carries."""
+    identity = SIGNER.verify(exchange.token or "")
+    assert identity is not None
+    return identity.id
 
 
 @pytest.mark.parametrize("call", ["load", "save"])
 async def test_a_store_that_is_away_in_the_handler_is_a_503_too(
     own_valkey: RedisServer, call: str
 ) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation = get_conversation(scope)
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         await conversation.load()
         conversation.state["a"] = 1
         await conversation.save()
 
+    exchange = asking() if call == "load" else Exchange("POST")
     store = RedisConversationStore(url=own_valkey.url, fallback=None, deadline=PATIENT_SECONDS)
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS, load="lazy")
     own_valkey.kill()
-    token = TokenSigner(KEYS, purpose="conversation").sign("id").encode()
-    headers = [(b"x-conversation-id", token)] if call == "load" else []
-    said = await said_by(
-        middleware, {"type": "http", "method": "POST", "path": "/", "headers": headers}
-    )
-    assert said[0]["status"] == 503
-    assert b"retry-after" in dict(said[0]["headers"])
+    await exchange.run(around(handler, store, load="lazy"))
+    assert exchange.status == 503
+    assert exchange.all("retry-after")
     await store.close()
 
 
-def asking(token: str) -> Scope:
-    headers = [(b"x-conversation-id", token.encode())]
-    return {"type": "http", "method": "POST", "path": "/", "headers": headers}
-
-
-def token_in(answer: list[Message]) -> str:
-    token: bytes = dict(answer[0]["headers"])[b"x-conversation-id"]
-    return token.decode()
-
-
 async def test_a_refusal_after_a_rotation_carries_the_new_token() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        conversation = get_conversation(scope)
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
         await conversation.rotate()
         async with store.open(conversation.id) as other:
             other.state["a"] = "theirs"
         conversation.state["a"] = "mine"
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await send(start())
+        await send(body())
 
     store = MemoryConversationStore(on_conflict="reject")
     await store.set("id", {"a": 1})
-    signer = TokenSigner(KEYS, purpose="conversation")
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-    answer = await said_by(middleware, asking(signer.sign("id")))
-    assert answer[0]["status"] == 409
-    identity = signer.verify(token_in(answer))
-    assert identity is not None
-    assert await store.get(identity.id) == {"a": "theirs"}
-
-
-async def said_before_a_bug(
-    app: ASGIApp, store: MemoryConversationStore, scope: Scope
-) -> list[Message]:
-    """Return what was sent when *app* raised a `LookupError`, which nobody swallows."""
-    said: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
-    async def send(message: Message) -> None:
-        said.append(message)
-
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-    with pytest.raises(LookupError):
-        await middleware(scope, receive, send)
-    return said
+    exchange = await asking().run(around(handler, store))
+    assert exchange.status == 409
+    assert await store.get(id_in(exchange)) == {"a": "theirs"}
 
 
 @pytest.mark.parametrize("begun", [False, True])
 async def test_an_app_that_fails_after_a_rotation_does_not_lose_its_client(begun: bool) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await get_conversation(scope).rotate()
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.rotate()
         if begun:
-            headers = [(b"content-length", b"2")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send(start(length=2))
         raise LookupError("a bug of the app")
 
-    store = MemoryConversationStore()
+    store, exchange = MemoryConversationStore(), asking()
     await store.set("id", {"a": 1})
-    signer = TokenSigner(KEYS, purpose="conversation")
-    answer = await said_before_a_bug(app, store, asking(signer.sign("id")))
-    assert answer[0]["status"] == 500
-    identity = signer.verify(token_in(answer))
-    assert identity is not None
-    assert await store.get(identity.id) == {"a": 1}
+    with pytest.raises(LookupError):
+        await exchange.run(around(handler, store))
+    assert exchange.status == 500
+    assert await store.get(id_in(exchange)) == {"a": 1}
 
 
 async def test_an_app_that_fails_without_a_rotation_is_answered_for_by_its_server() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await get_conversation(scope).save()
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.save()
         raise LookupError("a bug of the app")
 
-    store = MemoryConversationStore()
+    store, exchange = MemoryConversationStore(), asking()
     await store.set("id", {"a": 1})
-    token = TokenSigner(KEYS, purpose="conversation").sign("id")
-    assert await said_before_a_bug(app, store, asking(token)) == []
-
-
-async def test_a_handshake_that_fails_leaves_no_conversation() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        get_conversation(scope).state["a"] = 1
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
-
-    store = MemoryConversationStore()
-    middleware = ConversationMiddleware(app, store=store, secret_keys=KEYS)
-    said = await said_by(middleware, {"type": "websocket", "path": "/", "headers": []})
-    assert [message["type"] for message in said] == ["websocket.close"]
-    assert await store.size() == 0
+    with pytest.raises(LookupError):
+        await exchange.run(around(handler, store))
+    assert exchange.sent == []

@@ -240,3 +240,15 @@ async def test_headers_of_a_socket_that_can_be_read_only_once_arrive() -> None:
     await exchange.run(around(handler, MemoryConversationStore()))
     assert exchange.all("cache-control") == ["private"]
     assert exchange.token
+
+
+async def test_a_handshake_that_fails_leaves_no_conversation() -> None:
+    async def handler(conversation: Conversation, receive: Receive, send: Send) -> None:
+        conversation.state["a"] = 1
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+    store = MemoryConversationStore()
+    sent = await run(handler, store, turns=0)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+    assert await store.size() == 0

@@ -69,7 +69,7 @@ class Exchange:
         return found[0] if found else None
 
 
-def around(handler: Handler, store: ConversationStore, **options: float) -> ConversationMiddleware:
+def around(handler: Handler, store: ConversationStore, **options: object) -> ConversationMiddleware:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await handler(scope["state"]["conversation"], receive, send)
 
