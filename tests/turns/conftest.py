@@ -6,17 +6,8 @@ import pytest
 
 from jv_session_mw import ConversationStore, RedisConversationStore
 from tests.backends.harness import Bytes
-from tests.conftest import Servers
 from tests.servers import RedisServer
-from tests.stores import PATIENCE, STORES, opened
-
-
-@pytest.fixture(params=STORES)
-async def store(
-    request: pytest.FixtureRequest, servers: Servers
-) -> AsyncGenerator[ConversationStore]:
-    async with opened(request.param, servers) as store:
-        yield store
+from tests.stores import PATIENCE
 
 
 @pytest.fixture
