@@ -111,7 +111,8 @@ def main() -> None:
         print(f"drew {path}")
 
 
-try:
-    main()
-except (KeyboardInterrupt, asyncio.CancelledError):
-    sys.exit("stopped")
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("stopped")
