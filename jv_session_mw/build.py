@@ -30,6 +30,7 @@ from jv_session_mw.backends.redis.topology import (
     connect_to,
     connection_options,
 )
+from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.changes import Rules
 from jv_session_mw.codec import Codec, JsonCodec
 from jv_session_mw.errors import ConfigurationError
@@ -115,10 +116,17 @@ class RedisConversationStore(ConversationStore[S], Generic[S]):
         redis = RedisBackend(
             _connect(url, client, parts, ours), rules, prefix=key_prefix, delivery=delivery
         )
-        replay_within = deadline if recovery == "replay" else None
+        telemetry = Telemetry("redis", tracer_provider, meter_provider)
         super().__init__(
-            backend=_guarded(redis, rules, fallback, window=window, replay_within=replay_within),
-            telemetry=Telemetry("redis", tracer_provider, meter_provider),
+            backend=_guarded(
+                redis,
+                rules,
+                fallback,
+                window=window,
+                deadline=deadline,
+                traces_replay=telemetry if recovery == "replay" else None,
+            ),
+            telemetry=telemetry,
             codec=_codec(codec),
             kind=state_kind(state_type or cast("type[S]", dict)),
             rules=rules,
@@ -180,13 +188,20 @@ def _guarded(
     fallback: str | None,
     *,
     window: int,
-    replay_within: float | None,
+    deadline: float,
+    traces_replay: Telemetry | None,
 ) -> Backend:
-    """Return *redis* behind what finds out that it is away, and what serves meanwhile, if any."""
+    """Return *redis* behind what finds out that it is away, and what serves meanwhile, if any.
+
+    With *traces_replay* there is a replay afterwards, whose calls it traces.
+    """
     if fallback is None:
         return GuardedBackend(redis, consequence="requests are answered with 503")
     guarded = GuardedBackend(redis, consequence="memory serves")
-    return FallbackBackend(guarded, rules, window=window, replay_within=replay_within)
+    if traces_replay is None:
+        return FallbackBackend(guarded, rules, window=window)
+    calls = ReplayedCalls(guarded, traces_replay, deadline)
+    return FallbackBackend(guarded, rules, window=window, replaying=calls)
 
 
 def _rules(

@@ -27,6 +27,12 @@ def decode_key(key: str) -> tuple[str, str | None]:
     return _decode(id), _decode(owner) if separator else None
 
 
+def known_id(key: str) -> str:
+    """Return the id of a key, or nothing where the key has only its hash."""
+    _, _, id = key.rpartition(SEPARATOR)
+    return "" if id.startswith(HASHED) else _decode(id)
+
+
 def _encode(part: str) -> str:
     if _AS_IT_IS.fullmatch(part):
         return part

@@ -17,10 +17,12 @@ from jv_session_mw.attributes import (
     FALLBACK_EVENT,
     FALLBACK_REASON,
     SERVED_BY,
+    SIZE,
     SPAN_RESULT,
     TTL,
     VERSION,
 )
+from jv_session_mw.changes import Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.instruments import Instruments
 from jv_session_mw.lateness import waited
@@ -146,3 +148,27 @@ class ObservedCall(StoreCall):
             span.set_status(StatusCode.ERROR)  # no message: it may hold keys
         elif kind is not None:
             span.set_attribute(CANCELLED, True)
+
+
+def tell_of_load(call: StoreCall, snapshot: Snapshot) -> None:
+    """Tell *call* what a load has found."""
+    call.finished("hit" if snapshot.version else "miss", snapshot.version, snapshot.ttl_ms)
+    if call.recorded is not None:
+        call.recorded.set_attribute(SIZE, _size(snapshot))
+    if snapshot.fallback:
+        call.fell_back(snapshot.fallback)
+
+
+def tell_of_commit(call: StoreCall, outcome: Outcome) -> None:
+    """Tell *call* what has become of a commit."""
+    result = "written" if outcome.status == "committed" else outcome.status
+    call.finished(result, outcome.version, outcome.ttl_ms)
+    if outcome.conflicts:
+        call.conflicted(len(outcome.conflicts))
+    if outcome.fallback:
+        call.fell_back(outcome.fallback)
+
+
+def _size(snapshot: Snapshot) -> int:
+    fields = sum(len(name) + len(data) for name, data in snapshot.fields.items())
+    return fields + sum(map(len, snapshot.messages.values))

@@ -13,7 +13,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from jv_session_mw.attributes import BACKEND, CONVERSATION_ID, NAME, OPERATION, SCHEMA_URL
+from jv_session_mw.attributes import BACKEND, CONVERSATION_ID, NAME, OPERATION, REPLAY, SCHEMA_URL
 from jv_session_mw.changes import Condition
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.gauges import Watch
@@ -106,6 +106,13 @@ class Telemetry:
         if self._measures:
             return ObservedCall(self._instruments, operation, deadline, started, None)
         return StoreCall(deadline, started)
+
+    def replayed(self, operation: str, id: str, timeout: float) -> StoreCall:
+        """Start a store call that a replay makes: no request waits, so its span is a root."""
+        call = self.call(operation, id, context.Context(), Deadline(timeout))
+        if call.recorded is not None:
+            call.recorded.set_attribute(REPLAY, True)
+        return call
 
     def name_span(self, id: str, of: context.Context) -> None:
         """Put the hashed id on the span of the context *of*, such as that of the server."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jv_session_mw.keys import MAX_LENGTH, decode_key, encode_key
+from jv_session_mw.keys import HASHED, MAX_LENGTH, decode_key, encode_key, known_id
 
 ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-%~")
 
@@ -27,6 +27,14 @@ def test_two_conversations_never_share_a_key(
     one: tuple[str, str | None], other: tuple[str, str | None]
 ) -> None:
     assert (encode_key(*one) == encode_key(*other)) == (one == other)
+
+
+@given(ids, owners)
+def test_the_id_of_a_key_is_known_unless_it_has_only_its_hash(id: str, owner: str | None) -> None:
+    key = encode_key(id, owner)
+    is_hash = key.rpartition("~")[2].startswith(HASHED)
+    assert known_id(key) == ("" if is_hash else decode_key(key)[0])
+    assert is_hash == (len(id.encode("utf-8", "surrogatepass")) > MAX_LENGTH)
 
 
 @given(ids, owners)

@@ -10,6 +10,7 @@ from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Journal
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.replay import Replay
+from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.backends.takeover import Takeover
 from jv_session_mw.changes import (
     MISSING,
@@ -40,8 +41,8 @@ class FallbackBackend:
     served lately, so that they go on with their context; it answers only when the primary does
     not. `kept` holds what was written or deleted while the primary was away, and is asked first.
     Such a conversation stays in memory until its TTL, and nothing of it is migrated. With
-    *replay_within*, the seconds that one replayed commit may take, it is replayed to the primary
-    and then served by it again.
+    *replaying*, the calls of the primary for that, it is replayed and then served by the primary
+    again.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class FallbackBackend:
         rules: Rules,
         *,
         window: int,
-        replay_within: float | None = None,
+        replaying: ReplayedCalls | None = None,
     ) -> None:
         self._primary = primary
         # One quarter of the bytes is for the copies, another for the journal if there is one.
-        quarters_kept = 3 if replay_within is None else 2
+        quarters_kept = 3 if replaying is None else 2
         # Memory numbers messages from far above what the store has ever given or will give.
         self.kept = Memory(
             rules,
@@ -69,9 +70,9 @@ class FallbackBackend:
             max_bytes=A_QUARTER_OF_BYTES,
         )
         self.replay: Replay | None = None
-        if replay_within is not None:
+        if replaying is not None:
             journal = Journal(3 * A_QUARTER_OF_ENTRIES, A_QUARTER_OF_BYTES)
-            self.replay = Replay(primary, self.kept, self.copies, journal, replay_within)
+            self.replay = Replay(replaying, self.kept, self.copies, journal)
         self._takeover = Takeover(self.kept, self.copies, self.replay)
 
     async def open(self, timeout: float) -> None:

@@ -9,10 +9,10 @@ import time
 from msgspec.structs import replace
 
 from jv_session_mw.backends.copies import Copies
-from jv_session_mw.backends.guard import GuardedBackend
 from jv_session_mw.backends.journal import Journal, JournaledCommit, Record
 from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.numbering import Numbering
+from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.backoff import Backoff
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot, new_commit_id
 from jv_session_mw.errors import StoreError, StoreUnavailable
@@ -38,16 +38,14 @@ class Replay:
 
     def __init__(
         self,
-        primary: GuardedBackend,
+        primary: ReplayedCalls,
         kept: Memory,
         copies: Copies,
         journal: Journal,
-        timeout: float,
     ) -> None:
         self._primary = primary
         self._kept = kept
         self._copies = copies
-        self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
         self._untold = 0
         self._tell_at = 0.0
@@ -149,7 +147,7 @@ class Replay:
         try:
             while self.journal.find(key) is record:
                 if record.deleted:
-                    await self._primary.delete(key, self._timeout)
+                    await self._primary.delete(key)
                     record.deleted = False
                 elif record.commits:
                     await self._replay_oldest(key, record)
@@ -164,7 +162,7 @@ class Replay:
 
     async def _hand_back(self, key: str, record: Record) -> None:
         """Let the store decide again, unless there is more to replay by now."""
-        stored = await self._primary.load(key, self._copies.window, self._timeout)
+        stored = await self._primary.load(key, self._copies.window)
         if self.journal.find(key) is record and not (record.deleted or record.commits):
             self._finish(key)
             self._copies.loaded(key, stored)
@@ -172,7 +170,7 @@ class Replay:
     async def _replay_oldest(self, key: str, record: Record) -> None:
         commit = record.commits[0]
         changes = commit.numbering.for_store(commit.changes)
-        outcome = await self._primary.commit(key, changes, self._timeout)
+        outcome = await self._primary.commit(key, changes)
         if not self._is_oldest(key, record, commit):
             return  # deleted meanwhile
         if outcome.status == "gone":
@@ -194,7 +192,7 @@ class Replay:
     async def _bring_back(self, key: str, record: Record) -> None:
         """Create again what the store has lost; what was deleted there stays deleted."""
         commit = record.commits[0]
-        stored = await self._primary.load(key, 1, self._timeout)
+        stored = await self._primary.load(key, 1)
         if not self._is_oldest(key, record, commit):
             return
         kept = self._kept.load(key, 0)

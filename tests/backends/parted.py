@@ -5,7 +5,9 @@ from jv_session_mw.backends.fallback import FallbackBackend
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.replay import Replay
+from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.changes import Changes, Outcome, Rules, Snapshot
+from jv_session_mw.telemetry import Telemetry
 from tests.backends.harness import (
     DELIVERY,
     commit,
@@ -31,8 +33,8 @@ class Parted:
         self.server = server
         self.proxy = proxy
         self.guard = guarded(proxy.url, rules, delivery)
-        within = delivery.give_up_after
-        self.here = FallbackBackend(self.guard, rules, window=WINDOW, replay_within=within)
+        replaying = ReplayedCalls(self.guard, Telemetry("redis"), delivery.give_up_after)
+        self.here = FallbackBackend(self.guard, rules, window=WINDOW, replaying=replaying)
         self.elsewhere: RedisBackend = redis_backend(server, rules)
 
     @property

@@ -13,8 +13,10 @@ from jv_session_mw.backends.redis.address import read_url
 from jv_session_mw.backends.redis.backend import RedisBackend
 from jv_session_mw.backends.redis.batching import Delivery
 from jv_session_mw.backends.redis.topology import connect_to, connection_options
+from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.changes import Changes, Rules
 from jv_session_mw.cli.server import HOST, free_port
+from jv_session_mw.telemetry import Telemetry
 
 SOON = 0.3
 HOUR_MS = 3_600_000
@@ -35,7 +37,8 @@ async def of_made_up_ids(count: int, *, replay: bool, length: int = 8_000) -> He
     line = connect_to(read_url(f"redis://{HOST}:{free_port()}"), connection_options(SOON, SOON))
     redis = RedisBackend(line, rules, prefix="conv:", delivery=Delivery(SOON, SOON))
     guard = GuardedBackend(redis, consequence="memory serves")
-    backend = FallbackBackend(guard, rules, window=50, replay_within=SOON if replay else None)
+    replaying = ReplayedCalls(guard, Telemetry("redis"), SOON) if replay else None
+    backend = FallbackBackend(guard, rules, window=50, replaying=replaying)
     before = _resident()
     for number in range(count):
         message = b"%0*d" % (length, number)

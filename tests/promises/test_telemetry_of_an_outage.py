@@ -1,9 +1,11 @@
 """Promise: an outage is told by spans, counters and one line in the log, and is no error."""
 
 import logging
+from collections.abc import Callable
 
 import pytest
-from opentelemetry.trace import StatusCode
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, StatusCode
 
 from jv_session_mw import RedisConversationStore
 from tests.promises.clients import AsyncVisitor
@@ -60,7 +62,7 @@ async def test_the_background_probe_makes_no_spans(
         assert recorder.spans == ()
 
 
-async def test_what_is_replayed_has_no_span_of_ours_a_second_time(
+async def test_each_call_of_a_replay_is_a_span_of_no_request_that_names_the_conversation(
     own_valkey: RedisServer, recorder: Recorder
 ) -> None:
     store = RedisConversationStore(
@@ -69,11 +71,49 @@ async def test_what_is_replayed_has_no_span_of_ours_a_second_time(
     async with serving(traced(store, recorder)) as url, AsyncVisitor.at(url) as visitor:
         own_valkey.kill()
         await visitor.turn("endpoint", "one")
-        (save,) = recorder.ours()
-        assert attributes(save)["jv_session.fallback"] is True
         own_valkey.start()
         await eventually(lambda: not store.condition().to_replay)
-        assert recorder.ours() == [save]
+    taken, save, load = that_worked(recorder)
+    assert [taken.name, save.name, load.name] == [
+        "conversation.save", "conversation.save", "conversation.load",
+    ]  # fmt: skip
+    for span in (save, load):
+        assert (span.kind, span.parent) == (SpanKind.INTERNAL, None)
+        assert attributes(span)["jv_session.replay"] is True
+        assert attributes(span)["jv_session.state.version"] == 1
+        same_conversation = attributes(taken)["gen_ai.conversation.id"]
+        assert attributes(span)["gen_ai.conversation.id"] == same_conversation
+        assert "jv_session.fallback" not in attributes(span)
+    assert attributes(save)["jv_session.save.result"] == "written"
+    assert attributes(load)["jv_session.load.result"] == "hit"
+    assert "jv_session.replay" not in attributes(taken)
+
+
+async def test_a_replayed_delete_is_a_span_too(
+    new_valkey: Callable[..., RedisServer], recorder: Recorder
+) -> None:
+    server = new_valkey(persistent=True)
+    id = "x" * 300  # of which the key has only a hash
+    async with RedisConversationStore(
+        url=server.url, recovery="replay", tracer_provider=recorder.tracer_provider
+    ) as store:
+        await store.set(id, {"a": 1})
+        server.kill()
+        await store.delete(id)
+        recorder.forget()
+        server.start()
+        await eventually(lambda: not store.condition().to_replay)
+    delete, load = that_worked(recorder)
+    assert attributes(delete)["jv_session.delete.result"] == "deleted"
+    assert attributes(load)["jv_session.load.result"] == "miss"
+    for span in (delete, load):
+        assert attributes(span)["jv_session.replay"] is True
+        assert "gen_ai.conversation.id" not in attributes(span)
+
+
+def that_worked(recorder: Recorder) -> list[ReadableSpan]:
+    """Return our spans without those of a replay that found the server away still."""
+    return [span for span in recorder.ours() if span.status.status_code is StatusCode.UNSET]
 
 
 async def test_without_a_fallback_a_store_call_that_failed_is_an_error_span(
