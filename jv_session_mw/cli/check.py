@@ -93,12 +93,16 @@ async def _round_trip() -> None:
 
 
 async def _info(connect: Connect) -> ServerInfo:
-    """Return what INFO says about one of the primaries."""
+    """Return what INFO says about one of the primaries; nothing where the user may not ask."""
     line = connect(DELIVERY)
     try:
         primary, *_ = await line.primaries(PATIENCE_SECONDS)
         # Redis 6.2 takes at most one section as an argument, so this asks for all of them.
         answer = cast("bytes", await primary.send(("INFO",), PATIENCE_SECONDS))
+    except StoreUnavailable as error:
+        if error.reason != "permission":  # the application never asks this
+            raise
+        return {}
     finally:
         await line.close()
     facts = (fact.partition(":") for fact in answer.decode(errors="replace").splitlines())
@@ -106,6 +110,12 @@ async def _info(connect: Connect) -> ServerInfo:
 
 
 def _judge(info: ServerInfo) -> Iterator[Finding]:
+    if not info:
+        yield Finding(
+            "the user may not run INFO, which only this check does",
+            "allow it with +info to see whether version and settings are right",
+        )
+        return
     name = info.get("server_name", "redis")
     version = info.get(f"{name}_version", info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2])

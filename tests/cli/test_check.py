@@ -1,7 +1,9 @@
 """`jv-session-mw check` against real servers: what it says, and what it advises."""
 
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,6 +14,7 @@ from jv_session_mw.cli.processes import poll_until
 from tests.servers import RedisServer
 
 KEY = "k" * 43
+SETTINGS = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +90,16 @@ def test_a_node_of_a_cluster_is_told_apart_from_a_single_server(
         monkeypatch.setenv("REDIS_URL", f"{scheme}://127.0.0.1:{node.port}")
         assert main(["check"]) == status
         assert ("redis+cluster://host" in capsys.readouterr().out) == (status == 1)
+
+
+def test_a_user_with_the_rights_of_the_docs_is_good_enough(
+    own_valkey: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = SETTINGS.read_text().partition("A user of an ACL needs")[2].partition("With ")[0]
+    rights = re.findall(r"\+[a-z|]+", told)
+    own_valkey.do("ACL", "SETUSER", "app", "on", ">secret", "~conv:*", *rights)
+    monkeypatch.setenv("REDIS_URL", f"redis://app:secret@127.0.0.1:{own_valkey.port}/0")
+    assert main(["check"]) == 0
+    report = capsys.readouterr().out
+    assert "loads, saves and deletes" in report
+    assert "the user may not run INFO" in report
