@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from typing import cast
 from urllib.parse import urlsplit
@@ -117,9 +118,8 @@ def _judge(info: ServerInfo) -> Iterator[Finding]:
         )
         return
     name = info.get("server_name", "redis")
-    version = info.get(f"{name}_version", info.get("redis_version", "0"))
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    if numbers < OLDEST_SERVER:
+    version = info.get(f"{name}_version", info.get("redis_version", "of an unknown version"))
+    if is_too_old(version):
         yield Finding(f"{name} {version} is too old", "use Redis 6.2 or newer, or Valkey", True)
     else:
         yield Finding(f"{name} {version}")
@@ -131,6 +131,12 @@ def _judge(info: ServerInfo) -> Iterator[Finding]:
         )
     if info.get("aof_enabled", "0") == "0" and info.get("rdb_last_save_time", "0") == "0":
         yield Finding("the server keeps nothing on disk", "appendonly yes survives a restart")
+
+
+def is_too_old(version: str) -> bool:
+    """Say whether *version* is surely too old: a managed service may say `7.x`, or `unstable`."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    return numbers < OLDEST_SERVER[: len(numbers)]
 
 
 def _connect(settings: Settings) -> Connect:

@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from jv_session_mw.cli import main
+from jv_session_mw.cli.check import is_too_old
 from jv_session_mw.cli.processes import poll_until
 from tests.servers import RedisServer
 
@@ -103,3 +104,15 @@ def test_a_user_with_the_rights_of_the_docs_is_good_enough(
     report = capsys.readouterr().out
     assert "loads, saves and deletes" in report
     assert "the user may not run INFO" in report
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [
+        ("6.2.19", False), ("7.4.0-v1", False), ("7.x", False), ("10.0", False), ("8", False),
+        ("7.2rc1", False), ("unstable", False), ("6.x", False), ("", False),
+        ("6.0.16", True), ("5", True), ("5.x", True), ("2.8.24", True),
+    ],
+)  # fmt: skip
+def test_only_a_version_that_is_surely_too_old_is_refused(version: str, old: bool) -> None:
+    assert is_too_old(version) is old
