@@ -129,8 +129,6 @@ def _judge(info: ServerInfo) -> Iterator[Finding]:
             f"maxmemory-policy is {policy}: conversations are evicted when memory runs out",
             "use volatile-ttl, or a server of its own with noeviction",
         )
-    if info.get("aof_enabled", "0") == "0" and info.get("rdb_last_save_time", "0") == "0":
-        yield Finding("the server keeps nothing on disk", "appendonly yes survives a restart")
 
 
 def is_too_old(version: str) -> bool:
