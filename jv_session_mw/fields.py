@@ -1,14 +1,14 @@
 """The state, as it is stored field by field and as the object that the app has."""
 
-import operator
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from jv_session_mw.changes import Changes, Put
 from jv_session_mw.codec import Codec, encoded_anew
 from jv_session_mw.errors import SessionError, UnreadableConversation, UnsupportedValue
 from jv_session_mw.fingerprints import Fingerprint, fingerprint_of, matches
+from jv_session_mw.likeness import is_like
 from jv_session_mw.state.kind import StateKind
-from jv_session_mw.tagging import checked_name, with_offsets
+from jv_session_mw.tagging import checked_name
 
 S = TypeVar("S")
 
@@ -159,7 +159,7 @@ class Fields(Generic[S]):
         return {
             name: "it would not come back as it was"
             for name in stored
-            if not _equal(self._kind.value(again, name), self._kind.value(self.state, name))
+            if not is_like(self._kind.value(again, name), self._kind.value(self.state, name))
         }
 
     def _fits(self, name: str, value: object) -> bool:
@@ -173,11 +173,3 @@ class Fields(Generic[S]):
 def _named(values: dict[str, object]) -> dict[object, object]:
     """Return *values* as what they are: nobody has checked yet that their names are strings."""
     return cast("dict[object, object]", values)
-
-
-def _equal(again: object, now: object) -> bool:
-    """Say whether two values are equal; True for types that only compare by identity."""
-    if type(now).__eq__ is object.__eq__:
-        return True
-    # Compiled code takes what `==` gives for a bool, which that of a NumPy number is not.
-    return bool(operator.eq(again, now)) or bool(operator.eq(again, with_offsets(now)))

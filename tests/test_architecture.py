@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
         "message_cache",
         "rewriting",
         "fields",
+        "likeness",
         "terms",
         "state",
         "plain",
