@@ -93,6 +93,8 @@ class HttpExchange(Exchange, eq=False):
             if self._wind_up():
                 await self._save_rest()
             self._leave_turn()
+            if self.started and not self._token_is_out:
+                self._tell_of_orphan()
 
     def begin_checkpoints(self) -> None:
         if self._token_is_out:  # without its token nobody could ask for what is stored
@@ -106,6 +108,15 @@ class HttpExchange(Exchange, eq=False):
             "dropped: nobody could ever ask for them. Read conversation.id in the endpoint"
         )
         return True
+
+    def _tell_of_orphan(self) -> None:
+        """Log that `save()` has stored what nobody can ask for, unless the app knows its id."""
+        conversation = self.conversation
+        if conversation.version and not (conversation.asked_for_id or conversation.deleted):
+            logger.warning(
+                "a new conversation was stored by save() after a response without its token: "
+                "nobody can ask for it until it expires. Read conversation.id in the endpoint"
+            )
 
     async def _begin(self, start: Message) -> None:
         self._start = None
