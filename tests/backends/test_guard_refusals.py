@@ -41,9 +41,9 @@ def troubles(guard: GuardedBackend) -> tuple[bool, bool]:
     return guard.is_degraded, guard.last_error is not None
 
 
-def refusals(server: RedisServer) -> int:
-    """Return how often the server has refused to run a script."""
-    found = re.search(r"cmdstat_evalsha:.*rejected_calls=(\d+)", server.info("commandstats"))
+def refusals(server: RedisServer, command: str) -> int:
+    """Return how often the server has refused *command*."""
+    found = re.search(rf"cmdstat_{command}:.*rejected_calls=(\d+)", server.info("commandstats"))
     return int(found[1]) if found else 0
 
 
@@ -90,17 +90,21 @@ async def test_a_user_who_may_only_read_is_one_warning_until_the_first_commit_is
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "command", ["evalsha", "exists", "hgetall", "llen", "lrange", "lindex", "pttl"]
+)
 async def test_a_server_that_answers_a_ping_and_no_request_is_away_until_it_does(
-    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture
+    guard: GuardedBackend, own_valkey: RedisServer, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
-    await guard.open(TIMEOUT)
-    own_valkey.do("ACL", "SETUSER", "default", "-evalsha")
+    await commit(guard, appends(0, b"stored"))
+    own_valkey.do("ACL", "SETUSER", "default", f"-{command}")
+    asked = guard.older(KEY, 9, 1, TIMEOUT) if command == "lindex" else load(guard)
     with pytest.raises(StoreUnavailable) as refused:
-        await load(guard)
+        await asked
     assert refused.value.reason == "permission"
-    await eventually(lambda: refusals(own_valkey) > CONSECUTIVE_FAILURES)
+    await eventually(lambda: refusals(own_valkey, command) > CONSECUTIVE_FAILURES)
     assert troubles(guard) == (True, True)
-    own_valkey.do("ACL", "SETUSER", "default", "+evalsha")
+    own_valkey.do("ACL", "SETUSER", "default", f"+{command}")
     await eventually(lambda: not guard.is_degraded)
     assert [line.partition(":")[0] for line in notices(caplog)] == [
         "conversation store away", "conversation store back",
