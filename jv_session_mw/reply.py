@@ -19,7 +19,7 @@ class Reply:
     checkpoint marks it too, until the end takes the mark away. An empty reply leaves no message.
     """
 
-    __slots__ = ("_open", "_parts", "_place", "message")
+    __slots__ = ("_joined", "_open", "_parts", "_place", "message")
 
     def __init__(
         self, message: Message, place: Callable[[Message], None], open_replies: list["Reply"]
@@ -27,12 +27,18 @@ class Reply:
         self._place = place
         self._open = open_replies
         self._parts: list[str] = []
+        self._joined = (0, "")
         self.message = message
 
     @property
     def text(self) -> str:
-        """What has been written so far."""
-        return "".join(self._parts)
+        """What has been written so far. Only what came since the last look is put together."""
+        count, text = self._joined
+        new = self._parts[count:]
+        if new:
+            text += "".join(new)
+            self._joined = count + len(new), text  # as one, since a thread may be writing
+        return text
 
     def write(self, text: str) -> None:
         """Add a piece of the answer. It is stored when the reply ends, or at a checkpoint.
