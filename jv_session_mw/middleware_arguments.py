@@ -35,7 +35,7 @@ def check(
         raise ConfigurationError(
             f"store= is {kind_of(store)}: give a store, such as RedisConversationStore()"
         )
-    if owner is not None and (not callable(owner) or iscoroutinefunction(owner)):
+    if owner is not None and (not callable(owner) or _is_async(owner)):
         raise ConfigurationError(
             f"owner={owner!r}: give a plain function from the scope to the owner, or None"
         )
@@ -105,6 +105,11 @@ def tokens_of(
         max_age=rules.lifetime_ms / 1000 or None,
     )
     return Tokens(signer, resolvers)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    """Say whether it is an `async` function, or an object that is called as one."""
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
 
 def _are_all(given: object, fit: Callable[[object], bool]) -> bool:

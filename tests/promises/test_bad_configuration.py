@@ -51,6 +51,11 @@ async def asynchronous(scope: Scope) -> str:
     raise AssertionError
 
 
+class Asynchronous:
+    async def __call__(self, scope: Scope) -> str:
+        raise AssertionError
+
+
 NO_SECONDS: list[object] = [0, -1, math.nan, math.inf, -math.inf, "60", True]
 NO_COUNT: list[object] = [0, -1, 1.5, "5", True, math.nan]
 ENDLESS = 1e300  # more milliseconds than a server can count
@@ -221,6 +226,7 @@ def test_a_name_that_cannot_be_sent_is_refused(
         ("commit_on_error", "no"),
         ("owner", "ada"),
         ("owner", asynchronous),
+        ("owner", Asynchronous()),
         ("tracker", MemorySessionTracker),
         ("track", {"snapshot": True}),
     ],
