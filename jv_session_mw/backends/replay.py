@@ -121,14 +121,16 @@ class Replay:
     async def _round(self) -> bool:
         """Replay all conversations, a few at a time, and say whether any was finished.
 
-        It pauses in between, because other processes come back too. One that fails does not hold
-        up the others.
+        It pauses in between, because other processes come back too, and ends early where the store
+        takes nothing now. One that fails does not hold up the others: each round begins elsewhere.
         """
         keys, progress = self.journal.keys(), False
+        first = int(random.random() * len(keys))
+        keys = keys[first:] + keys[:first]
         for at in range(0, len(keys), AT_ONCE):
             batch = [self._try(key) for key in keys[at : at + AT_ONCE]]
             progress |= any(await asyncio.gather(*batch))
-            if self._primary.is_away:
+            if self._primary.is_degraded:
                 break
             await asyncio.sleep(PAUSE_SECONDS * random.random())
         return progress

@@ -21,8 +21,8 @@ class ReplayedCalls:
         self._timeout = timeout
 
     @property
-    def is_away(self) -> bool:
-        return self._primary.is_away
+    def is_degraded(self) -> bool:
+        return self._primary.is_degraded
 
     def load(self, key: str, window: int) -> Call[Snapshot]:
         return self._load(key, self._primary.load(key, window, self._timeout))

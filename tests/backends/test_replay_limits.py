@@ -1,12 +1,18 @@
 """A replay that is broken off, or has more to do than there is room or time for."""
 
 import asyncio
+import itertools
+import re
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from jv_session_mw.backends.redis.batching import Delivery
+from jv_session_mw.backends.replay import AT_ONCE
+from jv_session_mw.backoff import Backoff
 from jv_session_mw.changes import MISSING, Changes, Outcome, Put, Rules, Snapshot
 from tests.backends.harness import (
+    PREFIX,
     TIMEOUT,
     TTL_MS,
     appends,
@@ -20,6 +26,15 @@ from tests.backends.harness import (
 from tests.backends.parted import Parted, both, resting_on, turn
 from tests.faults.proxy import Fault, Proxy
 from tests.servers import RedisServer
+
+
+@pytest.fixture
+async def own_parted(own_valkey: RedisServer) -> AsyncGenerator[Parted]:
+    """A process that is parted from a server of the test's own."""
+    async with Proxy(own_valkey.port) as proxy:
+        parted = Parted(own_valkey, proxy, Rules(TTL_MS))
+        yield parted
+        await parted.close()
 
 
 @pytest.mark.parametrize("fault", ["no reply", "cut reply", "reset", "garbage", "half open"])
@@ -58,6 +73,50 @@ async def test_many_conversations_are_replayed_while_requests_go_on(parted: Part
     found = await asyncio.gather(*(load(parted.elsewhere, key=key) for key in keys))
     assert [values(snapshot) for snapshot in found] == [[b"1", b"2"]] * len(keys)
     assert not len(parted.here.kept)
+
+
+async def test_a_store_that_refuses_to_write_is_not_asked_for_all_conversations_again_and_again(
+    own_parted: Parted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parted, rounds = own_parted, list[int]()
+
+    class Counted(Backoff):
+        def next(self) -> float:
+            rounds.append(refusals(parted.server))
+            return 0.01
+
+    monkeypatch.setattr("jv_session_mw.backends.replay.Backoff", Counted)
+    parted.server.ask("CONFIG SET maxmemory 1")
+    for at in range(5 * AT_ONCE):
+        await commit(parted.here, appends(0, b"x"), f"key{at}")
+    begun = len(rounds)
+    await eventually(lambda: len(rounds) > begun + 5)
+    asked = [after - before for before, after in itertools.pairwise(rounds[begun:])]
+    parted.server.ask("CONFIG SET maxmemory 0")
+    assert max(asked) <= AT_ONCE
+    await parted.join()
+    assert len(await parted.elsewhere.keys(TIMEOUT)) == 5 * AT_ONCE
+
+
+async def test_conversations_that_the_store_refuses_hold_up_no_others(own_parted: Parted) -> None:
+    parted = own_parted
+    await parted.part()
+    for at in range(3 * AT_ONCE):
+        await commit(parted.here, appends(0, b"x"), f"bad{at}")
+    for at in range(AT_ONCE):
+        await commit(parted.here, appends(0, b"x"), f"good{at}")
+    parted.server.do("ACL", "SETUSER", "default", "resetkeys", f"~{PREFIX}{{good*", "~*{~}*")
+    parted.proxy.join()
+    await eventually(lambda: len(parted.replay.journal) == 3 * AT_ONCE)
+    parted.server.do("ACL", "SETUSER", "default", "allkeys")
+    await parted.join()
+    assert len(await parted.elsewhere.keys(TIMEOUT)) == 4 * AT_ONCE
+
+
+def refusals(server: RedisServer) -> int:
+    """Return how often a script has failed."""
+    found = re.search(r"cmdstat_evalsha:.*failed_calls=(\d+)", server.info("commandstats"))
+    return int(found[1]) if found else 0
 
 
 async def test_a_turn_that_comes_while_a_replay_ends_is_replayed_too(
