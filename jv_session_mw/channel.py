@@ -6,13 +6,12 @@ from time import monotonic
 from msgspec import Struct
 from opentelemetry.context import Context
 
-from jv_session_mw.attributes import SIZE
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backoff import Backoff
 from jv_session_mw.changes import Changes, Claim, Lease, Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationBusy, StoreUnavailable
-from jv_session_mw.store_call import StoreCall
+from jv_session_mw.store_call import tell_of_commit, tell_of_load
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.telemetry import Telemetry
 
@@ -45,7 +44,7 @@ class Channel(Struct, frozen=True):
         with self.telemetry.call("load", self.id, self.parent, deadline) as call:
             snapshot = await self.backend.load(self.key, window, deadline.left)
             if call.is_observed:
-                _tell_of_load(call, snapshot)
+                tell_of_load(call, snapshot)
         return snapshot
 
     async def older(self, before: int, count: int, deadline: Deadline) -> Stretch:
@@ -58,7 +57,7 @@ class Channel(Struct, frozen=True):
         with self.telemetry.call("save", self.id, self.parent, deadline) as call:
             outcome = await self.backend.commit(self.key, changes, deadline.left)
             if call.is_observed:
-                _tell_of_commit(call, outcome)
+                tell_of_commit(call, outcome)
         return outcome
 
     async def has(self, deadline: Deadline) -> bool:
@@ -121,25 +120,3 @@ class Channel(Struct, frozen=True):
                 reason=snapshot.fallback,
             )
         return snapshot
-
-
-def _tell_of_load(call: StoreCall, snapshot: Snapshot) -> None:
-    call.finished("hit" if snapshot.version else "miss", snapshot.version, snapshot.ttl_ms)
-    if call.recorded is not None:
-        call.recorded.set_attribute(SIZE, _size(snapshot))
-    if snapshot.fallback:
-        call.fell_back(snapshot.fallback)
-
-
-def _tell_of_commit(call: StoreCall, outcome: Outcome) -> None:
-    result = "written" if outcome.status == "committed" else outcome.status
-    call.finished(result, outcome.version, outcome.ttl_ms)
-    if outcome.conflicts:
-        call.conflicted(len(outcome.conflicts))
-    if outcome.fallback:
-        call.fell_back(outcome.fallback)
-
-
-def _size(snapshot: Snapshot) -> int:
-    fields = sum(len(name) + len(data) for name, data in snapshot.fields.items())
-    return fields + sum(map(len, snapshot.messages.values))
