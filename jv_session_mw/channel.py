@@ -8,9 +8,10 @@ from opentelemetry.context import Context
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backoff import Backoff
-from jv_session_mw.changes import Changes, Claim, Lease, Outcome, Snapshot
+from jv_session_mw.changes import Changes, Outcome, Snapshot
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationBusy, StoreUnavailable
+from jv_session_mw.lease import Claim, Lease
 from jv_session_mw.store_call import tell_of_commit, tell_of_load
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.telemetry import Telemetry

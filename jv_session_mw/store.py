@@ -11,9 +11,10 @@ from opentelemetry import context
 from typing_extensions import TypeVar
 
 from jv_session_mw.backends.base import Backend
-from jv_session_mw.changes import Condition, Rules
+from jv_session_mw.changes import Rules
 from jv_session_mw.channel import WHOLE_LOG, Channel
 from jv_session_mw.codec import Codec
+from jv_session_mw.condition import Condition
 from jv_session_mw.conversation import Conversation
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import (

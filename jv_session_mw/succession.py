@@ -1,7 +1,5 @@
 """What a conversation is once changes are stored, from what it was and the outcome."""
 
-from msgspec.structs import replace
-
 from jv_session_mw.changes import Changes, Outcome, Snapshot
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
 
@@ -104,4 +102,5 @@ def snapshot_with(snapshot: Snapshot, changes: Changes, outcome: Outcome) -> Sna
     messages |= enumerate(changes.appended, outcome.first_seq)
     numbers = sorted(messages)
     values = [messages[number] for number in numbers]
-    return replace(snapshot, fields=fields, messages=Stretch(numbers, values))
+    commit_id = snapshot.commit_id
+    return snapshot_from(last_outcome(snapshot), fields, Stretch(numbers, values), commit_id)

@@ -14,7 +14,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from jv_session_mw.attributes import BACKEND, CONVERSATION_ID, NAME, OPERATION, REPLAY, SCHEMA_URL
-from jv_session_mw.changes import Condition
+from jv_session_mw.condition import Condition
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.gauges import Watch
 from jv_session_mw.instruments import Attributes, Instruments

@@ -6,11 +6,12 @@ from asyncio import AbstractEventLoop, Lock, Task, create_task, get_running_loop
 from time import monotonic
 from weakref import WeakValueDictionary
 
-from jv_session_mw.changes import Claim, new_commit_id
+from jv_session_mw.changes import new_commit_id
 from jv_session_mw.channel import Channel
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.errors import ConversationBusy, StoreError
 from jv_session_mw.inflight import InFlight
+from jv_session_mw.lease import Claim
 
 logger = logging.getLogger("jv_session_mw")
 

@@ -16,7 +16,7 @@ INTEGRATIONS = ROOT / "integrations" / "jv_session_integrations"
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS: list[set[str]] = [
-    {"version", "errors", "stretch", "changes", "succession", "difference"},
+    {"version", "errors", "stretch", "changes", "condition", "lease", "succession", "difference"},
     {"arguments", "backoff", "deadline", "lateness", "termination", "follower"},
     {
         "codec",

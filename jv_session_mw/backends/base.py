@@ -3,7 +3,9 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from jv_session_mw.changes import MISSING, Changes, Claim, Condition, Lease, Outcome, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot
+from jv_session_mw.condition import Condition
+from jv_session_mw.lease import Claim, Lease
 from jv_session_mw.stretch import Stretch
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 from jv_session_mw.stretch import Stretch
@@ -165,7 +164,7 @@ def recall(entry: Entry, changes: Changes) -> Outcome | None:
     It carries the birth that *entry* has now, which may be a new one since memory took it over.
     """
     answer = entry.commits.get(changes.commit_id)
-    return None if answer is None else replace(answer, birth=entry.birth)
+    return None if answer is None else answer.known_by(entry.birth)
 
 
 def remember(entry: Entry, changes: Changes, outcome: Outcome) -> None:

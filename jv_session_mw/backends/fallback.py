@@ -2,8 +2,6 @@
 
 from itertools import count
 
-from msgspec.structs import replace
-
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.backends.guard import GuardedBackend
@@ -12,18 +10,10 @@ from jv_session_mw.backends.memory import Memory
 from jv_session_mw.backends.replay import Replay
 from jv_session_mw.backends.replayed_calls import ReplayedCalls
 from jv_session_mw.backends.takeover import Takeover
-from jv_session_mw.changes import (
-    MISSING,
-    UNSHARED,
-    Changes,
-    Claim,
-    Condition,
-    Lease,
-    Outcome,
-    Rules,
-    Snapshot,
-)
+from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot
+from jv_session_mw.condition import Condition
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.lease import UNSHARED, Claim, Lease
 from jv_session_mw.stretch import Stretch
 
 MAX_ENTRIES = 10_000
@@ -100,16 +90,16 @@ class FallbackBackend:
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
         if self._takeover.covers(key):
-            return replace(self.kept.load(key, window), fallback=KEPT)
+            return self.kept.load(key, window).from_memory(KEPT)
         deleted = self.copies.deleted_until(key)
         held = self.copies.last(key, known)
         try:
             snapshot = await self._primary.load(key, window, timeout, held)
         except StoreUnavailable as error:
             source = self.kept if self._takeover.covers(key) else self.copies.memory(key)
-            return replace(source.load(key, window), fallback=error.reason)
+            return source.load(key, window).from_memory(error.reason)
         if self._takeover.covers(key):  # written by another request while this one waited
-            return replace(self.kept.load(key, window), fallback=KEPT)
+            return self.kept.load(key, window).from_memory(KEPT)
         if self.copies.deleted_until(key) == deleted:  # not by another request meanwhile
             self.copies.loaded(key, snapshot, held)
         return snapshot
@@ -132,7 +122,7 @@ class FallbackBackend:
 
     async def commit(self, key: str, changes: Changes, timeout: float) -> Outcome:
         if self._takeover.covers(key):
-            return replace(self._takeover.commit(key, changes), fallback=KEPT)
+            return self._takeover.commit(key, changes).from_memory(KEPT)
         asked = changes
         if self.replay is not None:
             changes = self.replay.journal.for_store(changes)
@@ -140,16 +130,16 @@ class FallbackBackend:
         try:
             outcome = await self._primary.commit(key, changes, timeout)
         except StoreUnavailable as error:
-            return replace(self._takeover.take(key, changes), fallback=error.reason)
+            return self._takeover.take(key, changes).from_memory(error.reason)
         if self._takeover.covers(key):  # another commit, without a reply, was taken over meanwhile
             if self.kept.came_with(key, outcome):  # its copy had this commit in it already
-                return replace(outcome, birth=asked.birth or outcome.birth, fallback=KEPT)
-            return replace(self._takeover.commit(key, changes), fallback=KEPT)
+                return outcome.known_by(asked.birth or outcome.birth).from_memory(KEPT)
+            return self._takeover.commit(key, changes).from_memory(KEPT)
         if outcome.status == "committed":
             if self.copies.deleted_until(key) == deleted:
                 self.copies.committed(key, changes, outcome)
             if asked is not changes:  # the caller goes on with the numbers it had from memory
-                outcome = replace(outcome, birth=asked.birth)
+                outcome = outcome.known_by(asked.birth)
         elif outcome.status == "gone":
             self.copies.forget(key)
         return outcome

@@ -9,8 +9,10 @@ from typing import TypeAlias, TypeVar
 from jv_session_mw.backends.base import Backend, Call
 from jv_session_mw.backends.breaker import Breaker
 from jv_session_mw.backoff import Backoff
-from jv_session_mw.changes import MISSING, Changes, Claim, Condition, Lease, Outcome, Snapshot
+from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot
+from jv_session_mw.condition import Condition
 from jv_session_mw.errors import StoreUnavailable, UnreadableConversation
+from jv_session_mw.lease import Claim, Lease
 from jv_session_mw.stretch import Stretch
 from jv_session_mw.suppression import suppress_instrumentation
 

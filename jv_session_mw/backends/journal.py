@@ -4,7 +4,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from jv_session_mw.backends.numbering import Numbering
 from jv_session_mw.changes import Changes, Outcome, Snapshot
@@ -81,7 +80,7 @@ class Journal:
         first = outcome.first_seq
         numbers = range(first, first + len(changes.appended))
         if changes.fence:  # the turns of an outage join what other processes stored meanwhile
-            changes = replace(changes, fence=0)
+            changes = changes.without_fence()
         commit = JournaledCommit(changes, numbers, record.numbering, _weight(changes))
         record.commits.append(commit)
         self._records.move_to_end(key)

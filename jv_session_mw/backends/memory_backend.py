@@ -1,16 +1,9 @@
 """The memory of this process as a `Backend`: for development and tests."""
 
 from jv_session_mw.backends.memory import Memory
-from jv_session_mw.changes import (
-    MISSING,
-    UNSHARED,
-    Changes,
-    Claim,
-    Condition,
-    Lease,
-    Outcome,
-    Snapshot,
-)
+from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot
+from jv_session_mw.condition import Condition
+from jv_session_mw.lease import UNSHARED, Claim, Lease
 from jv_session_mw.stretch import Stretch
 
 

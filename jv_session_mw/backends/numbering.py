@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.changes import Changes, Outcome
@@ -30,9 +29,10 @@ class Numbering(Struct):
         """Return *changes* in the store's numbers, if they rest on memory."""
         if changes.birth != self.memory_birth or not changes.base_version:
             return changes
+        there = changes.resting_on(self.store_birth)
         if not changes.edits_log():
-            return replace(changes, birth=self.store_birth)
-        replaced = {
+            return there
+        there.replaced = {
             number: put
             for ours, put in changes.replaced.items()
             if (number := self.store_number(ours)) is not None
@@ -43,29 +43,23 @@ class Numbering(Struct):
         # A clear removes what its author saw; what others have appended since stays.
         known = [*self.earlier.items(), *self.replayed.items()]
         cleared = [number for ours, number in known if ours <= changes.cleared]
-        return replace(
-            changes,
-            birth=self.store_birth,
-            replaced=replaced,
-            dropped=dropped + cleared,
-            cleared=changes.cleared if changes.cleared <= self.shared else self.last_seen,
-        )
+        there.dropped = dropped + cleared
+        there.cleared = changes.cleared if changes.cleared <= self.shared else self.last_seen
+        return there
 
     def for_memory(self, changes: Changes) -> Changes:
         """Return *changes* in memory's numbers, if they rest on the store or an earlier outage."""
         if changes.birth not in (self.memory_birth, self.store_birth):
             return changes
+        here = changes.resting_on(self.memory_birth)
         if not changes.edits_log():
-            return replace(changes, birth=self.memory_birth)
+            return here
         ours = self.earlier
         if changes.birth == self.store_birth:
             ours = {number: given for given, number in self.replayed.items()}
-        return replace(
-            changes,
-            birth=self.memory_birth,
-            replaced={ours.get(number, number): put for number, put in changes.replaced.items()},
-            dropped=[ours.get(number, number) for number in changes.dropped],
-        )
+        here.replaced = {ours.get(number, number): put for number, put in changes.replaced.items()}
+        here.dropped = [ours.get(number, number) for number in changes.dropped]
+        return here
 
     def store_number(self, ours: int) -> int | None:
         """Return the store's number of a message; None while the store does not have it."""

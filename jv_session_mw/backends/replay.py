@@ -6,8 +6,6 @@ import logging
 import random
 import time
 
-from msgspec.structs import replace
-
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.journal import Journal, JournaledCommit, Record
 from jv_session_mw.backends.memory import Memory
@@ -246,9 +244,8 @@ def _without(changes: Changes, conflicts: list[str], numbering: Numbering) -> Ch
             return f"messages#{numbering.store_number(number)}" not in collided
         return f"messages#{number}" not in collided
 
-    return replace(
-        changes,
-        fields={name: put for name, put in changes.fields.items() if name not in collided},
-        removed={name: base for name, base in changes.removed.items() if name not in collided},
-        replaced={number: put for number, put in changes.replaced.items() if stays(number)},
-    )
+    left = changes.resting_on(changes.birth)
+    left.fields = {name: put for name, put in left.fields.items() if name not in collided}
+    left.removed = {name: base for name, base in left.removed.items() if name not in collided}
+    left.replaced = {number: put for number, put in left.replaced.items() if stays(number)}
+    return left

@@ -1,7 +1,5 @@
 """What memory takes over from a store that is away, and decides about from then on."""
 
-from msgspec.structs import replace
-
 from jv_session_mw.backends.copies import Copies
 from jv_session_mw.backends.entry import ELSEWHERE
 from jv_session_mw.backends.memory import Memory
@@ -43,7 +41,7 @@ class Takeover:
         # which of the two a commit rests on.
         mark = new_commit_id() if replay is not None else ""
         rests_on_held = changes.base_version and changes.birth in ("", held.birth or changes.birth)
-        here = replace(changes, birth=mark) if mark and rests_on_held else changes
+        here = changes.resting_on(mark) if mark and rests_on_held else changes
         is_copied = copies.move(key, self._kept, mark)
         if not is_copied and changes.base_version:
             # The client knows it, but this process has no copy: it goes on without its history.

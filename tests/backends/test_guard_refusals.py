@@ -8,8 +8,8 @@ import pytest
 
 from jv_session_mw.backends.breaker import CONSECUTIVE_FAILURES
 from jv_session_mw.backends.guard import GuardedBackend
-from jv_session_mw.changes import Claim
 from jv_session_mw.errors import StoreUnavailable
+from jv_session_mw.lease import Claim
 from tests.backends.harness import (
     KEY,
     TIMEOUT,

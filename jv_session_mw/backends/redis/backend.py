@@ -25,19 +25,10 @@ from jv_session_mw.backends.redis.layout import (
 )
 from jv_session_mw.backends.redis.line import Line
 from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
-from jv_session_mw.changes import (
-    DELETED,
-    MISSING,
-    Changes,
-    Claim,
-    Condition,
-    Lease,
-    Outcome,
-    Rules,
-    Snapshot,
-    new_commit_id,
-)
+from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Rules, Snapshot, new_commit_id
+from jv_session_mw.condition import Condition
 from jv_session_mw.errors import UnreadableConversation
+from jv_session_mw.lease import Claim, Lease
 from jv_session_mw.stretch import Stretch
 
 SCAN_COUNT = 500

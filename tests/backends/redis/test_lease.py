@@ -6,8 +6,9 @@ import pytest
 
 from jv_session_mw.backends.base import Backend
 from jv_session_mw.backends.redis.layout import turn_key
-from jv_session_mw.changes import Changes, Claim, Lease
+from jv_session_mw.changes import Changes
 from jv_session_mw.errors import UnreadableConversation
+from jv_session_mw.lease import Claim, Lease
 from tests.backends.harness import (
     HASH,
     KEY,

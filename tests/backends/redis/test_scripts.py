@@ -7,7 +7,8 @@ import pytest
 
 from jv_session_mw.backends.redis import scripts
 from jv_session_mw.backends.redis.backend import RedisBackend
-from jv_session_mw.changes import Changes, Claim, Put
+from jv_session_mw.changes import Changes, Put
+from jv_session_mw.lease import Claim
 from tests.backends.harness import (
     HASH,
     KEY,
