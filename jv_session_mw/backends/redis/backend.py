@@ -7,32 +7,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import cast
 
-from jv_session_mw.backends.redis import scripts
+from jv_session_mw.backends.redis import loading, scripts
 from jv_session_mw.backends.redis.answers import too_few
 from jv_session_mw.backends.redis.batching import Batcher, Delivery
 from jv_session_mw.backends.redis.committing import head_of, outcome_of, values_of
 from jv_session_mw.backends.redis.layout import (
     LAYOUT,
-    Found,
-    complaint,
-    edges,
     key_of,
     read_messages,
-    read_snapshot,
     redis_keys,
     scan_pattern,
+    script_call,
     turn_key,
 )
 from jv_session_mw.backends.redis.line import Line
 from jv_session_mw.backends.redis.waiting import Argument, Command, Reply
-from jv_session_mw.changes import DELETED, MISSING, Changes, Outcome, Rules, Snapshot, new_commit_id
+from jv_session_mw.changes import MISSING, Changes, Outcome, Rules, Snapshot, new_commit_id
 from jv_session_mw.condition import Condition
-from jv_session_mw.errors import UnreadableConversation
 from jv_session_mw.lease import Claim, Lease
 from jv_session_mw.stretch import Stretch
 
 SCAN_COUNT = 500
-EDGES = 2  # messages, the first and the last, which are sent in any case
 
 
 class RedisBackend:
@@ -83,24 +78,12 @@ class RedisBackend:
     async def load(
         self, key: str, window: int, timeout: float, known: Snapshot = MISSING
     ) -> Snapshot:
-        had, head = known.messages, f"{LAYOUT} {-window}"
-        if EDGES < len(had.values) == min(window, known.total):
-            head = f"{head} {known.version} {known.birth} {known.total}"
         started = monotonic()
-        names = redis_keys(self._prefix, key)
-        answer = cast("list[Reply]", await self._run(timeout, scripts.LOAD, names, head))
-        status = answer[1]
-        if status == b"found":
-            found = cast("Found", tuple(answer))
-            return read_snapshot(found, read_messages(found[10]))
-        if status == b"missing":
-            return MISSING
-        if status == b"deleted":
-            return DELETED
-        if status == b"unreadable":
-            raise UnreadableConversation("hash", complaint(cast("bytes", answer[2])))
-        if answer[10] == edges(had) and answer[7] == known.commit_id.encode():
-            return read_snapshot(cast("Found", tuple(answer)), had)
+        names, head = redis_keys(self._prefix, key), loading.head_of(window, known)
+        answer = await self._run(timeout, scripts.LOAD, names, head)
+        snapshot = loading.snapshot_of(answer, known)
+        if snapshot is not None:
+            return snapshot
         # The log is another one: changed by hand, or by others after a failover lost what we saw.
         return await self.load(key, window, timeout + started - monotonic())
 
@@ -185,7 +168,7 @@ class RedisBackend:
         every request somebody else's conversation: the tag shows it.
         """
         tag = str(next(self._tags))
-        command = ("EVALSHA", script, len(names), *names, f"{tag} {head}", *values)
+        command = script_call(script, names, f"{tag} {head}", values)
         return self._current().send(command, timeout, tag.encode())
 
     def _current(self) -> Line:

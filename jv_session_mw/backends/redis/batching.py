@@ -20,6 +20,7 @@ from jv_session_mw.backends.redis.waiting import (
     Command,
     Reply,
     Waiting,
+    take,
     waiting,
 )
 from jv_session_mw.backends.redis.wire import PlainWire, WatchedWire, Wire, is_watched
@@ -140,7 +141,7 @@ class Batcher:
         pipeline = asyncio.current_task()
         assert pipeline is not None
         self._starting.discard(pipeline)
-        batch = self._take()
+        batch = take(self._waiting, DEPTH)
         if not batch:
             return
         try:
@@ -185,14 +186,6 @@ class Batcher:
         unanswered = [one for one in self._under_way.pop(wire, ()) if not one.reply.done()]
         self._waiting.extendleft(reversed(unanswered))
         self._open_pipeline()
-
-    def _take(self) -> list[Waiting]:
-        batch: list[Waiting] = []
-        while self._waiting and len(batch) < DEPTH:
-            next_one = self._waiting.popleft()
-            if not next_one.reply.done():
-                batch.append(next_one)
-        return batch
 
     def _new_wire(self) -> Wire:
         if self._is_closed:  # a scan, for one, asks in several steps and may go on after that

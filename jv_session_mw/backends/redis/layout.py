@@ -5,9 +5,11 @@ the list of messages, each `<sequence number>:<value>`, `...:d` the tombstone, a
 turn that was taken. The braces are a hash tag: all four live in one Cluster slot.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from jv_session_mw.backends.redis.waiting import Argument, Command
 from jv_session_mw.changes import Snapshot
 from jv_session_mw.errors import UnreadableConversation, caused
 from jv_session_mw.stretch import NO_MESSAGES, Stretch
@@ -36,6 +38,13 @@ def redis_keys(prefix: str, key: str) -> tuple[str, str, str]:
 def turn_key(prefix: str, key: str) -> str:
     """Return the name of the last turn's record."""
     return f"{prefix}{{{key}}}:t"
+
+
+def script_call(
+    script: str, names: Sequence[str], head: str, values: Sequence[Argument]
+) -> Command:
+    """Return the command that runs *script* on the keys of these *names*."""
+    return ("EVALSHA", script, len(names), *names, head, *values)
 
 
 def scan_pattern(prefix: str) -> str:

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, cast
 
 import hiredis
-from msgspec import Struct
 
 from jv_session_mw.backends.redis.failures import translate
 from jv_session_mw.backends.redis.scripts import COMMIT, DELETE
@@ -21,7 +21,7 @@ pack: Final = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyrigh
 DURABLE: Final = frozenset({COMMIT, DELETE})
 
 
-class Waiting(Struct):
+class Waiting:
     """A command, as it was given and as it is sent, and the future of its reply.
 
     *timeout* is in seconds; it is over at *due* by the clock of the event loop's `Lateness`.
@@ -29,13 +29,26 @@ class Waiting(Struct):
     reply to a command with a *tag* begins with the tag.
     """
 
-    command: Command
-    packed: bytes
-    reply: asyncio.Future[Reply]
-    timeout: float
-    due: float
-    context: contextvars.Context
-    tag: bytes
+    __slots__ = ("command", "context", "due", "packed", "reply", "tag", "timeout")
+
+    def __init__(
+        self,
+        command: Command,
+        packed: bytes,
+        reply: asyncio.Future[Reply],
+        *,
+        timeout: float,
+        due: float,
+        context: contextvars.Context,
+        tag: bytes,
+    ) -> None:
+        self.command: Final = command
+        self.packed: Final = packed
+        self.reply: Final = reply
+        self.timeout: Final = timeout
+        self.due: Final = due
+        self.context: Final = context
+        self.tag: Final = tag
 
     @property
     def is_durable(self) -> bool:
@@ -51,4 +64,20 @@ def waiting(
     command: Command, reply: asyncio.Future[Reply], timeout: float, due: float, tag: bytes
 ) -> Waiting:
     """Return *command* packed, so that what cannot be encoded fails here, for this caller alone."""
-    return Waiting(command, pack(command), reply, timeout, due, contextvars.copy_context(), tag)
+    context, sent = contextvars.copy_context(), pack(command)
+    return Waiting(command, sent, reply, timeout=timeout, due=due, context=context, tag=tag)
+
+
+def take(queue: deque[Waiting], most: int) -> list[Waiting]:
+    """Take up to *most* commands from *queue* whose requests still wait; drop those before them."""
+    taken: list[Waiting] = []
+    while queue and len(taken) < most:
+        first = queue.popleft()
+        if not first.reply.done():
+            taken.append(first)
+    return taken
+
+
+def all_packed(batch: Sequence[Waiting]) -> list[bytes]:
+    """Return the commands of *batch* as they are sent."""
+    return [waiting.packed for waiting in batch]

@@ -10,7 +10,7 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 
 from jv_session_mw.backends.redis.answers import Answers, Refused
-from jv_session_mw.backends.redis.waiting import Command, Reply, Waiting, pack
+from jv_session_mw.backends.redis.waiting import Command, Reply, Waiting, all_packed, pack
 from jv_session_mw.lateness import lateness_of
 
 
@@ -48,11 +48,11 @@ class PlainWire:
     async def exchange(self, batch: Sequence[Waiting]) -> Refused:
         connection = self._connection
         await self._pool.ensure_connection(connection)
-        packed = [waiting.packed for waiting in batch]
+        sent = all_packed(batch)
         wait = _wait(self._replicas, batch)
         if wait is not None:
-            packed.append(pack(wait))
-        await connection.send_packed_command(packed)
+            sent.append(pack(wait))
+        await connection.send_packed_command(sent)
         answers = Answers(wait)
         read = cast("Callable[[], Awaitable[Reply]]", connection.read_response)
         for waiting in batch:
