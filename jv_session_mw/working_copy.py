@@ -2,9 +2,7 @@
 
 import weakref
 from time import time
-from typing import Generic, TypeVar
-
-from msgspec import Struct
+from typing import Final, Generic, TypeVar
 
 from jv_session_mw.changes import MISSING, Changes, Outcome, Snapshot, new_commit_id
 from jv_session_mw.codec import FOREIGN, Codec
@@ -25,17 +23,26 @@ from jv_session_mw.succession import fields_after, snapshot_from
 S = TypeVar("S")
 
 
-class Delta(Struct):
+class Delta:
     """What is to be stored, and what was refused because it cannot be.
 
     `log` is the message log once the delta is stored, None when it stays as it is. `state` holds
     the fingerprints of the state that the delta was made from.
     """
 
-    changes: Changes
-    log: LogEdit | None
-    state: Fingerprints | None
-    refused: list[SessionError]
+    __slots__ = ("changes", "log", "refused", "state")
+
+    def __init__(
+        self,
+        changes: Changes,
+        log: LogEdit | None,
+        state: Fingerprints | None,
+        refused: list[SessionError],
+    ) -> None:
+        self.changes: Final = changes
+        self.log: Final = log
+        self.state: Final = state
+        self.refused: Final = refused
 
 
 class WorkingCopy(Generic[S]):

@@ -4,8 +4,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
-
 from jv_session_mw.changes import Changes, Outcome, Put, Snapshot
 from jv_session_mw.stretch import Stretch
 
@@ -15,7 +13,7 @@ ITEM_OVERHEAD_BYTES: Final = 120
 ELSEWHERE: Final = 2**40  # above every number that the store gives: no log has as many messages
 
 
-class Entry(Struct):
+class Entry:
     """One conversation as memory keeps it; the messages and their numbers are two lists.
 
     `expires` and `dies`, the ends of the TTL and of the lifetime, are moments of the backend's
@@ -23,37 +21,47 @@ class Entry(Struct):
     `origin` is the birth and the version that it had in the store, before it came here.
     """
 
-    version: int
-    birth: str
-    created_ms: int
-    expires: float
-    dies: float
-    fields: dict[str, bytes] = {}
-    numbers: list[int] = []
-    messages: list[bytes] = []
-    next_seq: int = 1
-    unseen: int = 0
-    size: int = ENTRY_OVERHEAD_BYTES
-    commits: dict[str, Outcome] = {}
-    origin: tuple[str, int] = ("", 0)
+    __slots__ = (
+        "birth", "commits", "created_ms", "dies", "expires", "fields", "messages", "next_seq",
+        "numbers", "origin", "size", "unseen", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        version: int,
+        birth: str,
+        created_ms: int,
+        expires: float,
+        dies: float,
+        *,
+        next_seq: int = 1,
+    ) -> None:
+        self.version = version
+        self.birth = birth
+        self.created_ms = created_ms
+        self.expires = expires
+        self.dies = dies
+        self.next_seq = next_seq
+        self.fields: dict[str, bytes] = {}
+        self.numbers: list[int] = []
+        self.messages: list[bytes] = []
+        self.unseen = 0
+        self.size = ENTRY_OVERHEAD_BYTES
+        self.commits: dict[str, Outcome] = {}
+        self.origin: tuple[str, int] = ("", 0)
 
 
 def entry_of(snapshot: Snapshot, expires: float, dies: float) -> Entry:
     """Return an entry that keeps *snapshot*; the bytes are shared, the containers are not."""
-    numbers = list(snapshot.messages.numbers)
-    return Entry(
-        version=snapshot.version,
-        birth=snapshot.birth,
-        created_ms=snapshot.created_ms,
-        expires=expires,
-        dies=dies,
-        fields=dict(snapshot.fields),
-        numbers=numbers,
-        messages=list(snapshot.messages.values),
-        next_seq=numbers[-1] + 1 if numbers else 1,
-        unseen=snapshot.total - len(numbers),
-        size=weight(snapshot),
-    )
+    entry = Entry(snapshot.version, snapshot.birth, snapshot.created_ms, expires, dies)
+    entry.fields = dict(snapshot.fields)
+    entry.numbers = numbers = list(snapshot.messages.numbers)
+    entry.messages = list(snapshot.messages.values)
+    if numbers:
+        entry.next_seq = numbers[-1] + 1
+    entry.unseen = snapshot.total - len(numbers)
+    entry.size = weight(snapshot)
+    return entry
 
 
 def snapshot_of(entry: Entry, window: int, ttl_ms: int) -> Snapshot:
