@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 import anyio
@@ -141,13 +142,18 @@ class Exchange(Struct, eq=False):
         if self.conversation.held_turn is not None:
             await self.policy.inflight.outlive(self.conversation.end_turn())
 
-    async def finish(self) -> None:
+    def finish(self) -> Coroutine[Any, Any, None]:
         """Commit whatever is still unsaved: the last gate, shielded from cancellation, bounded."""
-        if self._wind_up():
-            await self._save_rest()
-        self._leave_turn()
+        return self._finish()
 
-    def _leave_turn(self) -> None:
+    async def _finish(self) -> None:
+        try:
+            if self._wind_up():
+                await self._save_rest()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         """End a turn that no earlier gate has ended, after the commits that are under way."""
         if self.conversation.held_turn is not None:
             self.policy.inflight.spawn(self.conversation.end_turn())

@@ -2,8 +2,9 @@
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from starlette.types import Message, Receive
 
@@ -84,17 +85,21 @@ class HttpExchange(Exchange, eq=False):
         if not promised and not self.policy.commit_on_error:
             self.conversation.discard_unsent()
 
-    async def finish(self) -> None:
+    def finish(self) -> Coroutine[Any, Any, None]:
+        return self._finish() if self._start is None else self._begin_and_finish(self._start)
+
+    async def _begin_and_finish(self, start: Message) -> None:
+        """Begin the response that the app has started and left without a body."""
         try:
-            if self._start is not None:  # the app has ended without a body
-                with suppress(SessionError):  # it is kept as `failure`, and answered later
-                    await self._begin(self._start)
+            with suppress(SessionError):  # it is kept as `failure`, and answered later
+                await self._begin(start)
         finally:
-            if self._wind_up():
-                await self._save_rest()
-            self._leave_turn()
-            if self.started and not self._token_is_out:
-                self._tell_of_orphan()
+            await self._finish()
+
+    def _leave(self) -> None:
+        super()._leave()
+        if self.started and not self._token_is_out:
+            self._tell_of_orphan()
 
     def begin_checkpoints(self) -> None:
         if self._token_is_out:  # without its token nobody could ask for what is stored

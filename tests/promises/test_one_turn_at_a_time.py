@@ -1,5 +1,6 @@
 """Promise: a turn that a request has taken is its own until its response has ended."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from typing import cast
@@ -20,6 +21,7 @@ from tests.promises.apps import KEYS
 from tests.promises.conftest import PATIENT_SECONDS, GetServer, Visit
 from tests.promises.raw import Exchange, around, body, start, types
 from tests.promises.serving import KINDS
+from tests.promises.wire import Wire
 from tests.servers import RedisServer
 from tests.test_socket_turns import ACCEPT, Socket
 
@@ -196,3 +198,32 @@ async def test_a_socket_that_lost_a_turn_goes_on_with_the_next_one(
     socket = known_socket(1)
     await socket.run(around(goes_on, store))
     assert await store.get("id") == {"a": 1}
+
+
+async def test_a_request_that_is_cancelled_twice_has_ended_its_turn(valkey: RedisServer) -> None:
+    begun = asyncio.Event()
+
+    async def hangs(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await conversation.turn()
+        await send(start())
+        await send(body(b"He", more=True))
+        conversation.state["a"] = 1
+        wire.hold()
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, deadline=PATIENT_SECONDS) as store,
+    ):
+        await store.set("id", {})
+        task = asyncio.create_task(Exchange(headers=known()).run(around(hangs, store)))
+        await begun.wait()
+        task.cancel()
+        await wire.held.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        wire.release()
+        conversation = store.conversation("id")
+        async with conversation.turn(wait=PATIENT_SECONDS):
+            assert conversation.state == {"a": 1}
