@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from typing_extensions import TypeVar
 
 from jv_session_mw import ids
-from jv_session_mw.changes import MISSING
+from jv_session_mw.changes import MISSING, Snapshot
 from jv_session_mw.channel import Channel
 from jv_session_mw.commits import Commits, leniently, strictly
 from jv_session_mw.deadline import Deadline
@@ -95,6 +95,9 @@ class HeldConversation(Generic[S]):
             return
         if snapshot.deleted:
             self._id, self._channel, self.known, snapshot = None, None, False, MISSING
+        self._begin_from(snapshot)
+
+    def _begin_from(self, snapshot: Snapshot) -> None:
         self._copy.rebase(snapshot)
         self.is_new = not snapshot.version and not snapshot.fallback
         self.is_loaded = True
@@ -137,9 +140,17 @@ class HeldConversation(Generic[S]):
         if self.version:
             async with self._commits.lock:
                 await self._load_anew()
+        elif self.known and self.is_loaded:
+            await self._look_again()
         elif self.known:
-            self.is_loaded = False
             await self.load_within(self._new_deadline())
+
+    async def _look_again(self) -> None:
+        """Load what others have stored since nothing was found; raises `ConversationGone`."""
+        snapshot = await self.channel.load(self._terms.window, self._new_deadline())
+        if snapshot.deleted:
+            raise ConversationGone
+        self._begin_from(snapshot)
 
     async def end_turn(self) -> None:
         """Let the next turn begin, once the commits of this one have ended.

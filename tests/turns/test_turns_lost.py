@@ -7,6 +7,7 @@ import pytest
 
 from jv_session_mw import (
     Conversation,
+    ConversationGone,
     ConversationStore,
     RedisConversationStore,
     TurnLost,
@@ -144,6 +145,19 @@ async def test_a_turn_whose_record_another_program_has_written_over_is_stored_an
     assert await processes[1].get("id") == {"a": 1}
     with pytest.raises(UnreadableConversation):
         await processes[0].conversation("id").turn(wait=0)
+
+
+async def test_a_turn_in_what_was_begun_and_deleted_meanwhile_is_told_so_and_stores_nothing(
+    processes: list[ConversationStore],
+) -> None:
+    here, elsewhere = processes
+    async with here.open("id") as conversation:
+        await elsewhere.set("id", {})
+        await elsewhere.delete("id")
+        with pytest.raises(ConversationGone):
+            await conversation.turn()
+        async with elsewhere.conversation("id").turn(wait=0):
+            assert await here.keys() == []
 
 
 async def overtake(conversation: Conversation, elsewhere: ConversationStore, by: Bytes) -> None:
