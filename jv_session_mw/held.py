@@ -137,6 +137,8 @@ class HeldConversation(Generic[S]):
             raise
 
     async def _go_on_after_others(self) -> None:
+        if self.is_loaded:  # another task of this request may have changed it during the wait
+            await self.commit(self._new_deadline())
         if self.version:
             async with self._commits.lock:
                 await self._load_anew()

@@ -104,6 +104,20 @@ async def test_what_was_changed_before_the_turn_is_not_lost(store: ConversationS
             assert conversation.state == {"before": 1}
 
 
+async def test_what_another_task_of_the_request_changed_during_the_wait_is_not_lost(
+    store: ConversationStore,
+) -> None:
+    await store.set("id", {})
+    held = await HeldTurn(store).begun()
+    async with store.open("id") as conversation:
+        taking = asyncio.ensure_future(conversation.turn())
+        await asyncio.sleep(0)
+        conversation.state["meanwhile"] = 1
+        await held.end()
+        await taking
+        assert conversation.state == {"held": True, "meanwhile": 1}
+
+
 async def test_a_visitor_takes_a_turn_in_a_conversation_of_his_own(
     store: ConversationStore,
 ) -> None:
