@@ -138,8 +138,12 @@ class Exchange(Struct, eq=False):
             raise
 
     async def end_turn(self) -> None:
-        """Let the next turn of this conversation begin, if this exchange has taken one."""
-        if self.conversation.held_turn is not None:
+        """Let the next turn of this conversation begin, unless a block holds the one under way."""
+        turn = self.conversation.held_turn
+        if turn is None:
+            return
+        turn.is_requests = False
+        if not turn.is_held:
             await self.policy.inflight.outlive(self.conversation.end_turn())
 
     def finish(self) -> Coroutine[Any, Any, None]:

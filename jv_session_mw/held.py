@@ -120,21 +120,23 @@ class HeldConversation(Generic[S]):
         for reply in self._replies:
             reply.go_on_in(self._copy.messages)
 
-    async def take_turn(self, wait: float) -> None:
-        """Take the turn and load what is stored then; does nothing for who has it already."""
+    async def take_turn(self, wait: float) -> Turn:
+        """Take the turn and load what is stored then, or join the one that is held already."""
         if self.held_turn is not None:
-            return
+            return self.held_turn
         if self.deleted:
             raise ConversationGone
         if self.is_loaded:
             await self.commit(self._new_deadline())
-        self.held_turn = await self._terms.turns.take(self.channel, wait)
-        self._commits.fence = self.held_turn.fence
+        turn = await self._terms.turns.take(self.channel, wait)
+        self._commits.fence = turn.fence
         try:
             await self._go_on_after_others()
         except BaseException:
-            await self._terms.inflight.outlive(self.end_turn())
+            await self._terms.inflight.outlive(self._end(turn))
             raise
+        self.held_turn = turn  # only now: no gate ends it before whoever takes it holds it
+        return turn
 
     async def _go_on_after_others(self) -> None:
         if self.is_loaded:  # another task of this request may have changed it during the wait
@@ -160,8 +162,10 @@ class HeldConversation(Generic[S]):
         If it was lost, what is left of it is refused until a reload or another turn.
         """
         turn, self.held_turn = self.held_turn, None
-        if turn is None:
-            return
+        if turn is not None:
+            await self._end(turn)
+
+    async def _end(self, turn: Turn) -> None:
         await self._commits.settled()
         if await turn.end():
             self._commits.fence = 0

@@ -9,27 +9,34 @@ from msgspec import Struct
 from jv_session_mw.deadline import Deadline
 from jv_session_mw.held import HeldConversation
 from jv_session_mw.inflight import InFlight
+from jv_session_mw.turns import Turn
 
 
 class TurnTaking(Struct, eq=False):
     """Takes the turn of a conversation, and gives it back at the end of a block.
 
-    A block inside of a turn is a part of it. What a block changed is committed at its end within
-    *deadline* seconds, in a task that nobody cancels, unless an exception leaves the block.
+    A block inside of a turn is a part of it: the turn ends with the last of its blocks, once its
+    request does not hold it either. What it changed is committed then within *deadline* seconds,
+    in a task that nobody cancels, unless an exception leaves the block.
     """
 
     conversation: HeldConversation[Any]
     inflight: InFlight
     wait: float
     deadline: float
-    _is_part: bool = False
+    _turn: Turn | None = None
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self.conversation.take_turn(self.wait).__await__()
+        return self._take().__await__()
+
+    async def _take(self) -> None:
+        turn = await self.conversation.take_turn(self.wait)
+        if not turn.blocks:  # inside of one it is a part of that
+            turn.is_requests = True
 
     async def __aenter__(self) -> None:
-        self._is_part = self.conversation.held_turn is not None
-        await self.conversation.take_turn(self.wait)
+        self._turn = turn = await self.conversation.take_turn(self.wait)
+        turn.blocks += 1
 
     async def __aexit__(
         self,
@@ -37,14 +44,21 @@ class TurnTaking(Struct, eq=False):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._is_part:
+        turn = self._turn
+        assert turn is not None
+        turn.blocks -= 1
+        if turn.is_held:
             return
         has_failed = kind is not None and issubclass(kind, Exception)
-        end = self.conversation.end_turn if has_failed else self._commit_and_end
-        await self.inflight.outlive(end())
+        await self.inflight.outlive(self._end(turn) if has_failed else self._commit_and_end(turn))
 
-    async def _commit_and_end(self) -> None:
+    async def _commit_and_end(self, turn: Turn) -> None:
         try:
             await self.conversation.commit(Deadline(self.deadline))
         finally:
+            await self._end(turn)
+
+    async def _end(self, turn: Turn) -> None:
+        # Its request may have ended it, or another task have joined it, during the commit.
+        if self.conversation.held_turn is turn and not turn.is_held:
             await self.conversation.end_turn()

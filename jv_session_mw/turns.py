@@ -24,15 +24,23 @@ class Turn:
 
     The lease is renewed for as long as the turn goes on. A process that dies or stands still for
     longer loses it to the next turn; `fence` is how the store knows then whose commits are late.
+    It is held by so many `blocks`, and by the request itself while it `is_requests`.
     """
 
     def __init__(self, channel: Channel, queue: Lock, seconds: float) -> None:
         self.fence = 0
+        self.blocks = 0
+        self.is_requests = False
         self._channel = channel
         self._queue = queue
         self._seconds = seconds
         self._holder = new_commit_id()
         self._renewals: Task[None] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody has taken it and not let go of it yet."""
+        return self.is_requests or self.blocks > 0
 
     async def claim(self, until: float) -> None:
         """Get the lease by *until*, on the monotonic clock, else raise `ConversationBusy`."""

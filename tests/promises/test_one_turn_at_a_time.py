@@ -137,6 +137,24 @@ async def test_each_turn_of_a_socket_is_taken_anew(store: ConversationStore) -> 
         assert await store.get("id") == {"theirs": 3, "ours": 3}
 
 
+async def test_a_block_of_a_socket_holds_its_turn_whatever_it_receives(
+    store: ConversationStore,
+) -> None:
+    async def asks_back(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        async with conversation.turn():
+            await receive()  # such as the user's consent to what a tool is about to do
+            with pytest.raises(ConversationBusy):
+                await store.conversation("id").turn(wait=0)
+            conversation.state["a"] = 1
+        async with store.open("id") as other, other.turn(wait=0):
+            assert other.state == {"a": 1}
+
+    await known_socket(2).run(around(asks_back, store))
+
+
 async def test_a_socket_that_waits_too_long_is_told_to_come_again(
     store: ConversationStore,
 ) -> None:

@@ -71,6 +71,20 @@ async def test_a_turn_inside_of_a_turn_is_a_part_of_it(store: ConversationStore)
             pass
 
 
+async def test_a_turn_lasts_as_long_as_the_last_of_its_blocks(store: ConversationStore) -> None:
+    async with store.open("id") as conversation:
+        outer, inner = conversation.turn(), conversation.turn()
+        await outer.__aenter__()
+        await inner.__aenter__()
+        await outer.__aexit__(None, None, None)  # as another task of the request does
+        with pytest.raises(ConversationBusy):
+            await store.conversation("id").turn(wait=0)
+        conversation.state["a"] = 1
+        await inner.__aexit__(None, None, None)
+        async with store.open("id") as other, other.turn(wait=0):
+            assert other.state == {"a": 1}
+
+
 async def test_turns_of_different_conversations_do_not_wait_for_each_other(
     store: ConversationStore,
 ) -> None:
