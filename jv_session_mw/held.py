@@ -121,9 +121,15 @@ class HeldConversation(Generic[S]):
             reply.go_on_in(self._copy.messages)
 
     async def take_turn(self, wait: float) -> Turn:
-        """Take the turn and load what is stored then, or join the one that is held already."""
-        if self.held_turn is not None:
-            return self.held_turn
+        """Take the turn and load what is stored then, or join the one that is held already.
+
+        A conversation that has moved since has left its turn behind.
+        """
+        held = self.held_turn
+        if held is not None:
+            if held.is_of(self.channel):
+                return held
+            await self._terms.inflight.outlive(self.end_turn())
         if self.deleted:
             raise ConversationGone
         if self.is_loaded:

@@ -42,6 +42,10 @@ class Turn:
         """Whether anybody has taken it and not let go of it yet."""
         return self.is_requests or self.blocks > 0
 
+    def is_of(self, channel: Channel) -> bool:
+        """Say whether *channel* leads to the conversation that this turn is one of."""
+        return self._channel.key == channel.key
+
     async def claim(self, until: float) -> None:
         """Get the lease by *until*, on the monotonic clock, else raise `ConversationBusy`."""
         lease = await self._channel.lock(self._claim(LEASE_SECONDS), until, self._seconds)

@@ -191,6 +191,22 @@ async def test_a_turn_does_not_fence_off_the_changes_of_another_conversation(
     assert await store.get("other", owner="ada") == {"a": 1}
 
 
+@pytest.mark.parametrize("move", ["rotate", "resume"])
+async def test_a_conversation_that_moves_in_its_turn_can_take_one_where_it_went(
+    store: ConversationStore, move: str
+) -> None:
+    for id in ("id", "other"):
+        await store.set(id, {}, owner="ada")
+    async with store.open("id", owner="ada") as conversation:
+        await conversation.turn()
+        await (conversation.rotate() if move == "rotate" else conversation.resume("other"))
+        await conversation.turn(wait=0)
+        with pytest.raises(ConversationBusy):
+            await store.conversation(conversation.id, "ada").turn(wait=0)
+        async with store.conversation("id", "ada").turn(wait=0):
+            pass
+
+
 async def test_a_conversation_that_is_deleted_in_its_turn_stays_so(
     store: ConversationStore,
 ) -> None:
