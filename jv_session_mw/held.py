@@ -3,7 +3,9 @@
 import logging
 import time
 import weakref
+from asyncio import Lock
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Generic
 
 from opentelemetry.context import Context
@@ -19,7 +21,7 @@ from jv_session_mw.follower import Follower
 from jv_session_mw.messages import Message
 from jv_session_mw.reply import Reply
 from jv_session_mw.terms import Terms
-from jv_session_mw.turns import Turn
+from jv_session_mw.turns import Turn, reach_head
 from jv_session_mw.working_copy import WorkingCopy
 
 S = TypeVar("S", default=dict[str, Any])
@@ -33,8 +35,9 @@ class HeldConversation(Generic[S]):
     """The side of a conversation that the gates use; `Conversation` adds what handlers use."""
 
     __slots__ = (
-        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_terms",
-        "asked_for_id", "handed_out", "held_turn", "is_loaded", "is_new", "known", "owner",
+        "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_takers",
+        "_terms", "asked_for_id", "handed_out", "held_turn", "is_loaded", "is_new", "known",
+        "owner",
     )  # fmt: skip
 
     def __init__(self, id: str | None, owner: str | None, terms: Terms[S], parent: Context) -> None:
@@ -52,6 +55,7 @@ class HeldConversation(Generic[S]):
         self._copy = WorkingCopy(terms.codec, terms.cache, terms.kind, weakref.ref(self))
         self._commits = Commits(self._copy)
         self._replies: list[Reply] = []
+        self._takers: Lock | None = None
 
     @property
     def channel(self) -> Channel:
@@ -123,13 +127,24 @@ class HeldConversation(Generic[S]):
     async def take_turn(self, wait: float) -> Turn:
         """Take the turn and load what is stored then, or join the one that is held already.
 
-        A conversation that has moved since has left its turn behind.
+        Tasks of one request that want it at the same time get the same one.
         """
-        held = self.held_turn
-        if held is not None:
-            if held.is_of(self.channel):
-                return held
-            await self._terms.inflight.outlive(self.end_turn())
+        until = monotonic() + wait
+        takers = self._takers = self._takers or Lock()
+        await reach_head(takers, max(wait, self._terms.deadline))  # that long, one ask may take
+        try:
+            held = self.held_turn
+            if held is not None:
+                if held.is_of(self.channel):
+                    return held
+                # It has moved since, and has left that turn behind.
+                await self._terms.inflight.outlive(self.end_turn())
+            turn = self.held_turn = await self._take_new_turn(until - monotonic())
+            return turn  # no gate ends it before whoever takes it holds it
+        finally:
+            takers.release()
+
+    async def _take_new_turn(self, wait: float) -> Turn:
         if self.deleted:
             raise ConversationGone
         if self.is_loaded:
@@ -141,7 +156,6 @@ class HeldConversation(Generic[S]):
         except BaseException:
             await self._terms.inflight.outlive(self._end(turn))
             raise
-        self.held_turn = turn  # only now: no gate ends it before whoever takes it holds it
         return turn
 
     async def _go_on_after_others(self) -> None:

@@ -94,7 +94,7 @@ class Turns:
         """
         until = monotonic() + wait
         queue = self._queues.setdefault((get_running_loop(), channel.key), Lock())
-        await _reach_head(queue, wait)
+        await reach_head(queue, wait)
         turn = Turn(channel, queue, self._seconds)
         try:
             await turn.claim(until)
@@ -107,7 +107,8 @@ class Turns:
         return turn
 
 
-async def _reach_head(queue: Lock, wait: float) -> None:
+async def reach_head(queue: Lock, wait: float) -> None:
+    """Lock *queue*, after *wait* seconds at most; raises `ConversationBusy`."""
     try:
         async with asyncio.timeout(max(0, wait)):
             await queue.acquire()

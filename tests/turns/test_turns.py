@@ -85,6 +85,18 @@ async def test_a_turn_lasts_as_long_as_the_last_of_its_blocks(store: Conversatio
             assert other.state == {"a": 1}
 
 
+@pytest.mark.parametrize("wait", [0, PATIENCE])
+async def test_tasks_of_a_request_that_take_it_at_once_do_not_wait_for_each_other(
+    store: ConversationStore, wait: float
+) -> None:
+    async with store.open("id") as conversation:
+        await asyncio.gather(conversation.turn(wait=wait), conversation.turn(wait=wait))
+        with pytest.raises(ConversationBusy):
+            await store.conversation("id").turn(wait=0)
+    async with store.conversation("id").turn(wait=0):
+        pass
+
+
 async def test_turns_of_different_conversations_do_not_wait_for_each_other(
     store: ConversationStore,
 ) -> None:
