@@ -156,6 +156,7 @@ class HeldConversation(Generic[S]):
         except BaseException:
             await self._terms.inflight.outlive(self._end(turn))
             raise
+        turn.end_with(self, self._terms.inflight)
         return turn
 
     async def _go_on_after_others(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from asyncio import AbstractEventLoop, Lock, Task, create_task, get_running_loop
 from time import monotonic
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from jv_session_mw.changes import new_commit_id
 from jv_session_mw.channel import Channel
@@ -36,6 +36,7 @@ class Turn:
         self._seconds = seconds
         self._holder = new_commit_id()
         self._renewals: Task[None] | None = None
+        self._unless_left: finalize[..., object] | None = None
 
     @property
     def is_held(self) -> bool:
@@ -53,8 +54,21 @@ class Turn:
         if lease.fence:
             self._renewals = create_task(self._renew())
 
+    def end_with(self, holder: object, inflight: InFlight) -> None:
+        """End it once nobody has *holder* any more: a task may have taken it after its request."""
+        loop = get_running_loop()
+
+        def end() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(lambda: inflight.spawn(self.end()))
+
+        self._unless_left = finalize(holder, end)
+        self._unless_left.atexit = False
+
     async def end(self) -> bool:
         """Let the next turn begin, and say whether this one was the last to begin until now."""
+        if self._unless_left is not None:
+            self._unless_left.detach()
         if self._renewals is not None:
             self._renewals.cancel()
         try:

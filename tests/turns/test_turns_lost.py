@@ -20,7 +20,7 @@ from tests.promises.wire import Wire
 from tests.servers import RedisServer
 from tests.stores import PATIENCE
 from tests.turns import leases
-from tests.turns.counting import count_up, counted
+from tests.turns.counting import HeldTurn, count_up, counted
 
 
 async def test_an_exception_discards_the_turn_and_lets_the_next_begin(
@@ -96,6 +96,23 @@ async def test_a_turn_that_is_granted_to_nobody_any_more_is_given_back(
         await asyncio.wait({taking})
         wire.release()
         await processes[1].conversation("id").turn(wait=PATIENCE)  # a lease lasts for longer
+
+
+async def test_a_turn_that_a_task_took_after_its_request_ends_with_the_task(
+    store: ConversationStore,
+) -> None:
+    async def outlives_it(conversation: Conversation) -> None:
+        await conversation.turn()
+
+    held = await HeldTurn(store).begun()
+    async with store.open("id") as conversation:
+        task = asyncio.create_task(outlives_it(conversation))
+        await asyncio.sleep(0)
+    del conversation
+    await held.end()
+    await task
+    async with store.conversation("id").turn(wait=PATIENCE):  # a lease lasts for longer
+        pass
 
 
 async def test_a_turn_ends_after_the_commits_that_wait_in_it(valkey: RedisServer) -> None:
