@@ -193,8 +193,11 @@ class FallbackBackend:
         return True
 
     async def lease(self, key: str, claim: Claim, timeout: float) -> Lease:
-        """Ask the primary; what memory serves, no other process does."""
-        if self._takeover.covers(key):
+        """Ask the primary; what memory serves, no other process does.
+
+        The primary may have granted before what is given back now: others wait for it there.
+        """
+        if claim.ms and self._takeover.covers(key):
             return UNSHARED
         try:
             return await self._primary.lease(key, claim, timeout)

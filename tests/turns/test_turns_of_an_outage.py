@@ -14,6 +14,7 @@ from jv_session_mw.backends import fallback
 from tests.backends.harness import Bytes, eventually
 from tests.faults.proxy import Proxy
 from tests.servers import RedisServer
+from tests.stores import PATIENCE
 from tests.turns import leases
 from tests.turns.counting import count_up
 
@@ -55,6 +56,21 @@ async def test_a_turn_ends_in_memory_when_the_store_goes_away_in_it(valkey: Redi
         await count_up(store)
         async with store.open("id") as conversation:
             assert conversation.state == {"a": 1, "count": 1}
+
+
+async def test_a_turn_that_an_outage_has_met_is_given_back_as_soon_as_the_store_is_there(
+    valkey: RedisServer, processes: list[ConversationStore]
+) -> None:
+    async with Proxy(valkey.port) as proxy, RedisConversationStore(url=proxy.url) as store:
+        await store.set("id", {})
+        async with store.conversation("id").turn():
+            proxy.part()
+            async with store.open("id") as other:
+                other.state["a"] = 1
+            proxy.join()
+            await eventually(lambda: not store.condition().degraded)
+        async with processes[0].conversation("id").turn(wait=PATIENCE):  # a lease lasts for longer
+            pass
 
 
 async def test_what_memory_keeps_after_an_outage_waits_for_no_other_process(
