@@ -218,8 +218,13 @@ class SocketExchange(Exchange, eq=False, kw_only=True):
         return not (self.started or conversation.known or conversation.asked_for_id)
 
     async def _commit_turn(self) -> None:
-        """Commit, unless this turn was refused before: the app has been told."""
-        if self._refused or self._forgoes_rest():
+        """Commit, unless this turn was refused before: the app has been told.
+
+        If it has taken another one since, that is to end before the client is waited for.
+        """
+        turn = self.conversation.held_turn
+        has_another = turn is not None and turn.is_requests
+        if (self._refused and not has_another) or self._forgoes_rest():
             return
         self.deadline = Deadline(self.policy.deadline)
         try:

@@ -140,6 +140,8 @@ async def test_each_turn_of_a_socket_is_taken_anew(store: ConversationStore) -> 
 async def test_a_block_of_a_socket_holds_its_turn_whatever_it_receives(
     store: ConversationStore,
 ) -> None:
+    seen: list[object] = []
+
     async def asks_back(conversation: Conversation, receive: Receive, send: Send) -> None:
         await receive()
         await send(ACCEPT)
@@ -150,9 +152,10 @@ async def test_a_block_of_a_socket_holds_its_turn_whatever_it_receives(
                 await store.conversation("id").turn(wait=0)
             conversation.state["a"] = 1
         async with store.open("id") as other, other.turn(wait=0):
-            assert other.state == {"a": 1}
+            seen.append(dict(other.state))
 
     await known_socket(2).run(around(asks_back, store))
+    assert seen == [{"a": 1}]
 
 
 async def test_a_socket_that_waits_too_long_is_told_to_come_again(
@@ -245,3 +248,27 @@ async def test_a_request_that_is_cancelled_twice_has_ended_its_turn(valkey: Redi
         conversation = store.conversation("id")
         async with conversation.turn(wait=PATIENT_SECONDS):
             assert conversation.state == {"a": 1}
+
+
+async def test_the_turn_that_a_socket_takes_after_one_it_lost_ends_before_the_client_is_waited_for(
+    store: ConversationStore, valkey: RedisServer
+) -> None:
+    seen: list[object] = []
+
+    async def goes_on(conversation: Conversation, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        await conversation.turn()
+        conversation.state["a"] = "late"
+        overtake(valkey)
+        with pytest.raises(TurnLost):
+            await receive()
+        await conversation.turn(wait=0)
+        conversation.state["a"] = 1
+        await receive()
+        async with store.open("id") as other, other.turn(wait=0):
+            seen.append(dict(other.state))
+
+    await known_socket(2).run(around(goes_on, store))
+    assert seen == [{"a": 1}]
