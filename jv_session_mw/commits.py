@@ -35,7 +35,7 @@ class Commits(Struct, eq=False):
     sends it again under the same commit id, and a backend applies it once. Once `closed`, nothing
     is committed any more; `gone` says that somebody else has deleted the conversation, or that it
     has expired. A *follower* is told once of each commit that was stored. `fence` is that of the
-    turn under way, or of one that was lost; 0 for none.
+    turn under way, or of one that was lost; 0 for none. `fenced` says that it was refused.
     """
 
     _copy: WorkingCopy[Any]
@@ -43,6 +43,7 @@ class Commits(Struct, eq=False):
     gone: bool = False
     follower: Follower | None = None
     fence: int = 0
+    fenced: bool = False
     _lock: asyncio.Lock | None = None  # most conversations are only read
 
     @property
@@ -114,6 +115,7 @@ class Commits(Struct, eq=False):
             logger.warning("a turn was dropped: its conversation was deleted or expired meanwhile")
             raise ConversationGone
         if outcome.status == "fenced":
+            self.fenced = True
             raise TurnLost
         raise ConversationConflict(outcome.conflicts)
 

@@ -127,7 +127,8 @@ class Conversation(HeldConversation[S], Generic[S]):
         """
         async with self._commits.lock:
             await self._load_anew()
-            self._commits.fence = 0
+            if self._commits.fenced or self.held_turn is None:  # else the turn goes on
+                self._commits.fence = 0
 
     def turn(self, *, wait: float = 30.0) -> TurnTaking:
         """Take the turn: no other request has it in this conversation until it ends.

@@ -135,9 +135,9 @@ class HeldConversation(Generic[S]):
         try:
             held = self.held_turn
             if held is not None:
-                if held.is_of(self.channel):
+                if held.is_of(self.channel) and not self._commits.fenced:
                     return held
-                # It has moved since, and has left that turn behind.
+                # It was lost, or the conversation has moved since and has left it behind.
                 await self._terms.inflight.outlive(self.end_turn())
             turn = self.held_turn = await self._take_new_turn(until - monotonic())
             return turn  # no gate ends it before whoever takes it holds it
@@ -150,7 +150,7 @@ class HeldConversation(Generic[S]):
         if self.is_loaded:
             await self.commit(self._new_deadline())
         turn = await self._terms.turns.take(self.channel, wait)
-        self._commits.fence = turn.fence
+        self._commits.fence, self._commits.fenced = turn.fence, False
         try:
             await self._go_on_after_others()
         except BaseException:

@@ -7,6 +7,7 @@ import pytest
 
 from jv_session_mw import (
     Conversation,
+    ConversationBusy,
     ConversationGone,
     ConversationStore,
     RedisConversationStore,
@@ -220,6 +221,37 @@ async def test_whoever_lost_the_turn_may_take_another(
         await conversation.end_turn()
     await count_up(here)
     assert await here.get("id") == counted(2)
+
+
+async def test_a_reload_in_a_turn_does_not_let_through_what_comes_after_a_later_one(
+    processes: list[ConversationStore], stored: Bytes
+) -> None:
+    here, elsewhere = processes
+    await here.set("id", {})
+    async with here.open("id") as conversation:
+        await conversation.turn()
+        await conversation.reload()
+        await overtake(conversation, elsewhere, stored)
+        with pytest.raises(TurnLost):
+            await conversation.save()
+        conversation.discard()
+    assert await here.get("id") == counted(1)
+
+
+async def test_whoever_has_looked_anew_after_a_lost_turn_takes_another_and_not_that_one(
+    processes: list[ConversationStore], stored: Bytes
+) -> None:
+    here, elsewhere = processes
+    await here.set("id", {})
+    async with here.open("id") as conversation:
+        await conversation.turn()
+        await overtake(conversation, elsewhere, stored)
+        with pytest.raises(TurnLost):
+            await conversation.save()
+        await conversation.reload()
+        await conversation.turn()
+        with pytest.raises(ConversationBusy):
+            await elsewhere.conversation("id").turn(wait=0)
 
 
 async def test_a_turn_that_goes_on_keeps_its_lease_and_leaves_none(
