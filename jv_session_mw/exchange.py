@@ -159,6 +159,7 @@ class Exchange(Struct, eq=False):
 
     def _leave(self) -> None:
         """End a turn that no earlier gate has ended, after the commits that are under way."""
+        self.conversation.is_over = True
         if self.conversation.held_turn is not None:
             self.policy.inflight.spawn(self.conversation.end_turn())
 

@@ -36,8 +36,8 @@ class HeldConversation(Generic[S]):
 
     __slots__ = (
         "__weakref__", "_channel", "_commits", "_copy", "_id", "_parent", "_replies", "_takers",
-        "_terms", "asked_for_id", "handed_out", "held_turn", "is_loaded", "is_new", "known",
-        "owner",
+        "_terms", "asked_for_id", "handed_out", "held_turn", "is_loaded", "is_new", "is_over",
+        "known", "owner",
     )  # fmt: skip
 
     def __init__(self, id: str | None, owner: str | None, terms: Terms[S], parent: Context) -> None:
@@ -45,6 +45,7 @@ class HeldConversation(Generic[S]):
         self.is_new = True
         self.known = id is not None
         self.is_loaded = id is None
+        self.is_over = False  # what it was opened for has ended: nobody ends a turn any more
         self.handed_out = False
         self.held_turn: Turn | None = None  # no other request can take one until it ends
         self.asked_for_id = False

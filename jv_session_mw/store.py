@@ -123,6 +123,7 @@ class ConversationStore(Generic[S]):
                 if not conversation.deleted:
                     await self.inflight.outlive(conversation.save())
             finally:
+                conversation.is_over = True
                 if conversation.held_turn is not None:
                     await self.inflight.outlive(conversation.end_turn())
 

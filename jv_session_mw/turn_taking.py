@@ -31,7 +31,9 @@ class TurnTaking(Struct, eq=False):
 
     async def _take(self) -> None:
         turn = await self.conversation.take_turn(self.wait)
-        if not turn.blocks:  # inside of one it is a part of that
+        if self.conversation.is_over:  # a task has outlived its request: nobody would end it
+            await self.inflight.outlive(self._end(turn))
+        elif not turn.blocks:  # inside of one it is a part of that
             turn.is_requests = True
 
     async def __aenter__(self) -> None:

@@ -99,7 +99,13 @@ async def test_a_turn_that_is_granted_to_nobody_any_more_is_given_back(
         await processes[1].conversation("id").turn(wait=PATIENCE)  # a lease lasts for longer
 
 
-async def test_a_turn_that_a_task_took_after_its_request_ends_with_the_task(
+async def test_a_turn_that_nobody_has_any_more_ends(store: ConversationStore) -> None:
+    await store.conversation("id").turn()
+    async with store.conversation("id").turn(wait=PATIENCE):  # a lease lasts for longer
+        pass
+
+
+async def test_a_turn_that_a_task_takes_after_its_request_is_over_at_once(
     store: ConversationStore,
 ) -> None:
     async def outlives_it(conversation: Conversation) -> None:
@@ -109,7 +115,6 @@ async def test_a_turn_that_a_task_took_after_its_request_ends_with_the_task(
     async with store.open("id") as conversation:
         task = asyncio.create_task(outlives_it(conversation))
         await asyncio.sleep(0)
-    del conversation
     await held.end()
     await task
     async with store.conversation("id").turn(wait=PATIENCE):  # a lease lasts for longer
