@@ -83,7 +83,7 @@ class Commits(Struct, eq=False):
 
     def reopen(self) -> None:
         """Go on with another conversation in place of the one that has ended."""
-        self.closed = self.gone = False
+        self.closed = self.gone = self.fenced = False
         self.fence = 0
 
     async def settled(self) -> None:

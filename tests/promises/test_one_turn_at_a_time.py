@@ -200,18 +200,23 @@ async def test_a_turn_that_was_lost_is_a_409_or_an_answer_that_breaks_off(
     assert await store.get("id") == {}
 
 
+async def lose_turn(conversation: Conversation, receive: Receive, server: RedisServer) -> None:
+    """Take a turn for the next message, and hear at its end that a later one has begun."""
+    await receive()
+    await conversation.turn()
+    conversation.state["a"] = "late"
+    overtake(server)
+    with pytest.raises(TurnLost):
+        await receive()
+
+
 async def test_a_socket_that_lost_a_turn_goes_on_with_the_next_one(
     store: ConversationStore, valkey: RedisServer
 ) -> None:
     async def goes_on(conversation: Conversation, receive: Receive, send: Send) -> None:
         await receive()
         await send(ACCEPT)
-        await receive()
-        await conversation.turn()
-        conversation.state["a"] = "late"
-        overtake(valkey)
-        with pytest.raises(TurnLost):
-            await receive()
+        await lose_turn(conversation, receive, valkey)
         await conversation.turn(wait=0)
         assert conversation.state == {}
         conversation.state["a"] = 1
@@ -258,12 +263,7 @@ async def test_the_turn_that_a_socket_takes_after_one_it_lost_ends_before_the_cl
     async def goes_on(conversation: Conversation, receive: Receive, send: Send) -> None:
         await receive()
         await send(ACCEPT)
-        await receive()
-        await conversation.turn()
-        conversation.state["a"] = "late"
-        overtake(valkey)
-        with pytest.raises(TurnLost):
-            await receive()
+        await lose_turn(conversation, receive, valkey)
         await conversation.turn(wait=0)
         conversation.state["a"] = 1
         await receive()

@@ -212,16 +212,21 @@ async def test_whoever_lost_the_turn_stores_nothing_until_he_has_looked_anew(
     assert await here.get("id") == {"count": 1, "messages": [{"n": 0}, {"n": 1}]}
 
 
+async def lose_turn(conversation: Conversation, elsewhere: ConversationStore, by: Bytes) -> None:
+    """Take the turn, and hear at a save that a later one has begun."""
+    await conversation.turn()
+    await overtake(conversation, elsewhere, by)
+    with pytest.raises(TurnLost):
+        await conversation.save()
+
+
 async def test_whoever_lost_the_turn_may_take_another(
     processes: list[ConversationStore], stored: Bytes
 ) -> None:
     here, elsewhere = processes
     await here.set("id", {})
     async with here.open("id") as conversation:
-        await conversation.turn()
-        await overtake(conversation, elsewhere, stored)
-        with pytest.raises(TurnLost):
-            await conversation.save()
+        await lose_turn(conversation, elsewhere, stored)
         conversation.discard()
         await conversation.end_turn()
     await count_up(here)
@@ -249,10 +254,7 @@ async def test_whoever_has_looked_anew_after_a_lost_turn_takes_another_and_not_t
     here, elsewhere = processes
     await here.set("id", {})
     async with here.open("id") as conversation:
-        await conversation.turn()
-        await overtake(conversation, elsewhere, stored)
-        with pytest.raises(TurnLost):
-            await conversation.save()
+        await lose_turn(conversation, elsewhere, stored)
         await conversation.reload()
         await conversation.turn()
         with pytest.raises(ConversationBusy):
