@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from jv_session_mw import ConversationBusy, ConversationStore, RedisConversationStore
+from jv_session_mw import (
+    ConversationBusy,
+    ConversationStore,
+    MemoryConversationStore,
+    RedisConversationStore,
+)
 from tests.promises.recording import Recorder
 from tests.servers import RedisServer
 from tests.stores import PATIENCE
@@ -105,6 +110,19 @@ async def test_turns_of_different_conversations_do_not_wait_for_each_other(
     await held.end()
 
 
+async def test_an_impatient_task_does_not_wait_for_a_patient_one_of_its_request() -> None:
+    async with MemoryConversationStore() as store:
+        held, conversation = await HeldTurn(store).begun(), store.conversation("id")
+        patient = asyncio.ensure_future(conversation.turn(wait=PATIENCE))
+        await asyncio.sleep(0)
+        with pytest.raises(ConversationBusy):
+            await conversation.turn(wait=0)
+        assert not patient.done()
+        await held.end()
+        await patient
+        await conversation.end_turn()
+
+
 async def test_a_turn_that_has_ended_leaves_nothing_running(store: ConversationStore) -> None:
     await count_up(store)  # what a store runs for itself runs by now
     before = asyncio.all_tasks()
@@ -188,6 +206,16 @@ async def test_a_turn_at_the_new_id_does_not_fence_off_the_request_that_moved_it
         async with store.conversation(conversation.id).turn(wait=0):
             conversation.state["b"] = 2
             await conversation.save()
+
+
+async def test_a_block_ends_no_turn_but_its_own(store: ConversationStore) -> None:
+    await store.set("id", {})
+    async with store.open("id") as conversation:
+        async with conversation.turn():
+            await conversation.rotate()
+            await conversation.turn()
+        with pytest.raises(ConversationBusy):
+            await store.conversation(conversation.id).turn(wait=0)
 
 
 async def test_a_turn_does_not_fence_off_the_changes_of_another_conversation(

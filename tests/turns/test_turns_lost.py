@@ -148,6 +148,29 @@ async def test_a_turn_ends_after_the_commits_that_wait_in_it(valkey: RedisServer
     recorder.close()
 
 
+async def test_whoever_joins_a_turn_while_its_last_block_ends_has_it(
+    valkey: RedisServer, processes: list[ConversationStore]
+) -> None:
+    async with (
+        Wire(valkey.port) as wire,
+        RedisConversationStore(url=wire.url, deadline=PATIENCE) as store,
+    ):
+        conversation = store.conversation("id")
+
+        async def change() -> None:
+            async with conversation.turn():
+                conversation.state["a"] = 1
+                wire.hold()
+
+        ending = asyncio.create_task(change())
+        await wire.held.wait()
+        async with conversation.turn():
+            wire.release()
+            await ending
+            with pytest.raises(ConversationBusy):
+                await processes[1].conversation("id").turn(wait=0)
+
+
 async def test_a_turn_in_what_cannot_be_read_is_over_at_once(
     valkey: RedisServer, stored: Bytes
 ) -> None:
